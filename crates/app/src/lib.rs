@@ -1,0 +1,1 @@
+//! From what was typed to a checked plan to a run.

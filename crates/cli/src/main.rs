@@ -1,0 +1,2 @@
+//! The `vico` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Stable Diffusion: tokenizer, text encoder, U-Net, VAE, schedulers, samplers.

@@ -1,0 +1,1 @@
+//! Burn behind one door: devices, layers over frozen or trained weights, block replay.

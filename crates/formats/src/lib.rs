@@ -1,0 +1,1 @@
+//! Weight files of the Stable Diffusion world, read safely into named arrays.

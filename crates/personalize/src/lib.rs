@@ -1,0 +1,1 @@
+//! Learning one thing from a few photos: datasets, methods, trainer, adapter file.
