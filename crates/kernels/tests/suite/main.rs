@@ -1,0 +1,2 @@
+//! Every operation against a plain f64 twin, at every vector level that the
+//! machine has.
