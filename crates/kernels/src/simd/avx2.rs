@@ -40,7 +40,6 @@ unsafe impl Simd for Avx2 {
     type M = __m256;
 
     const LEVEL: Level = Level::Avx2;
-    const LANES: usize = 8;
     // 12 accumulators, two vectors of one factor, and two for the other.
     const TILE_ROWS: usize = 6;
 
@@ -214,5 +213,40 @@ unsafe impl Simd for Avx2 {
     fn select(self, mask: __m256, yes: __m256, no: __m256) -> __m256 {
         // SAFETY: the token exists.
         unsafe { _mm256_blendv_ps(no, yes, mask) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller vouches for eight rows of eight values on both sides.
+        unsafe {
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm256_loadu_ps(from.add(i * from_stride));
+            }
+            // Four rows make four vectors; each half of vector j holds one column
+            // of the four rows.
+            for four in rows.chunks_exact_mut(4) {
+                let a = _mm256_unpacklo_ps(four[0], four[1]);
+                let b = _mm256_unpackhi_ps(four[0], four[1]);
+                let c = _mm256_unpacklo_ps(four[2], four[3]);
+                let d = _mm256_unpackhi_ps(four[2], four[3]);
+                four[0] = _mm256_shuffle_ps::<0x44>(a, c);
+                four[1] = _mm256_shuffle_ps::<0xee>(a, c);
+                four[2] = _mm256_shuffle_ps::<0x44>(b, d);
+                four[3] = _mm256_shuffle_ps::<0xee>(b, d);
+            }
+            for j in 0..4 {
+                let low = _mm256_permute2f128_ps::<0x20>(rows[j], rows[4 + j]);
+                let high = _mm256_permute2f128_ps::<0x31>(rows[j], rows[4 + j]);
+                _mm256_storeu_ps(to.add(j * to_stride), low);
+                _mm256_storeu_ps(to.add((4 + j) * to_stride), high);
+            }
+        }
     }
 }

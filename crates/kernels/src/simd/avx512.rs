@@ -42,7 +42,6 @@ unsafe impl Simd for Avx512 {
     type M = __mmask16;
 
     const LEVEL: Level = Level::Avx512;
-    const LANES: usize = 16;
     // 24 accumulators, two vectors of one factor, and a few for the other.
     const TILE_ROWS: usize = 12;
 
@@ -203,6 +202,51 @@ unsafe impl Simd for Avx512 {
     fn select(self, mask: __mmask16, yes: __m512, no: __m512) -> __m512 {
         // SAFETY: the token exists.
         unsafe { _mm512_mask_blend_ps(mask, no, yes) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller vouches for sixteen rows of sixteen values on both sides.
+        unsafe {
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_ps(from.add(i * from_stride));
+            }
+            // Four rows make four vectors; each quarter of vector j holds one
+            // column of the four rows.
+            for four in rows.chunks_exact_mut(4) {
+                let a = _mm512_castps_pd(_mm512_unpacklo_ps(four[0], four[1]));
+                let b = _mm512_castps_pd(_mm512_unpackhi_ps(four[0], four[1]));
+                let c = _mm512_castps_pd(_mm512_unpacklo_ps(four[2], four[3]));
+                let d = _mm512_castps_pd(_mm512_unpackhi_ps(four[2], four[3]));
+                four[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+                four[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+                four[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+                four[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+            }
+            // The quarters are transposed the same way.
+            for j in 0..4 {
+                let even_low = _mm512_shuffle_f32x4::<0x88>(rows[j], rows[4 + j]);
+                let odd_low = _mm512_shuffle_f32x4::<0xdd>(rows[j], rows[4 + j]);
+                let even_high = _mm512_shuffle_f32x4::<0x88>(rows[8 + j], rows[12 + j]);
+                let odd_high = _mm512_shuffle_f32x4::<0xdd>(rows[8 + j], rows[12 + j]);
+                let columns = [
+                    _mm512_shuffle_f32x4::<0x88>(even_low, even_high),
+                    _mm512_shuffle_f32x4::<0x88>(odd_low, odd_high),
+                    _mm512_shuffle_f32x4::<0xdd>(even_low, even_high),
+                    _mm512_shuffle_f32x4::<0xdd>(odd_low, odd_high),
+                ];
+                for (quarter, column) in columns.into_iter().enumerate() {
+                    _mm512_storeu_ps(to.add((4 * quarter + j) * to_stride), column);
+                }
+            }
+        }
     }
 
     #[inline(always)]

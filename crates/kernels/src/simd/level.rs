@@ -36,6 +36,15 @@ impl Level {
         Level::ALL.into_iter().filter(|level| level.is_available())
     }
 
+    /// Lanes of a vector.
+    pub const fn lanes(self) -> usize {
+        match self {
+            Level::Avx512 => 16,
+            Level::Avx2 | Level::Portable => 8,
+            Level::Neon => 4,
+        }
+    }
+
     /// The name that [`LEVEL_VARIABLE`] knows it by.
     pub fn name(self) -> &'static str {
         match self {

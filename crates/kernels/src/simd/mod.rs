@@ -28,8 +28,8 @@ pub use level::{LEVEL_VARIABLE, Level, level};
 /// Only memory access is unsafe.
 ///
 /// # Safety
-/// [`Simd::LANES`] must not exceed [`MAX_LANES`], and loads and stores must touch
-/// exactly the lanes that they document.
+/// Loads and stores must touch exactly the lanes that they document, of which there
+/// are as many as [`Level::lanes`] says and never more than [`MAX_LANES`].
 pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// The vector.
     type V: Copy + Send + Sync;
@@ -39,7 +39,7 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// The level that this is the implementation of.
     const LEVEL: Level;
     /// Lanes of a vector.
-    const LANES: usize;
+    const LANES: usize = Self::LEVEL.lanes();
     /// Rows of the register tile that a matrix product keeps, each of two vectors.
     const TILE_ROWS: usize;
 
@@ -136,6 +136,28 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     fn less(self, a: Self::V, b: Self::V) -> Self::M;
     /// `yes` where the mask holds, `no` elsewhere.
     fn select(self, mask: Self::M, yes: Self::V, no: Self::V) -> Self::V;
+
+    /// Transposes a square of [`Simd::LANES`] rows and columns; strides are counted
+    /// in values.
+    ///
+    /// # Safety
+    /// Every row must be valid for reading at `from` and for writing at `to`, and
+    /// the two squares must not overlap.
+    #[inline(always)]
+    unsafe fn transpose(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        for row in 0..Self::LANES {
+            for column in 0..Self::LANES {
+                // SAFETY: inside the squares that the caller vouches for.
+                unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) }
+            }
+        }
+    }
 
     /// The sum of all lanes.
     #[inline(always)]

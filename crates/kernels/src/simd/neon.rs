@@ -26,7 +26,6 @@ unsafe impl Simd for Neon {
     type M = uint32x4_t;
 
     const LEVEL: Level = Level::Neon;
-    const LANES: usize = 4;
     // 24 accumulators, two vectors of one factor, and a few for the other.
     const TILE_ROWS: usize = 12;
 
@@ -177,6 +176,33 @@ unsafe impl Simd for Neon {
     fn select(self, mask: uint32x4_t, yes: float32x4_t, no: float32x4_t) -> float32x4_t {
         // SAFETY: the token exists.
         unsafe { vbslq_f32(mask, yes, no) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller vouches for four rows of four values on both sides.
+        unsafe {
+            let row = |i: usize| vld1q_f32(from.add(i * from_stride));
+            let even_low = vreinterpretq_f64_f32(vtrn1q_f32(row(0), row(1)));
+            let odd_low = vreinterpretq_f64_f32(vtrn2q_f32(row(0), row(1)));
+            let even_high = vreinterpretq_f64_f32(vtrn1q_f32(row(2), row(3)));
+            let odd_high = vreinterpretq_f64_f32(vtrn2q_f32(row(2), row(3)));
+            let columns = [
+                vzip1q_f64(even_low, even_high),
+                vzip1q_f64(odd_low, odd_high),
+                vzip2q_f64(even_low, even_high),
+                vzip2q_f64(odd_low, odd_high),
+            ];
+            for (i, column) in columns.into_iter().enumerate() {
+                vst1q_f32(to.add(i * to_stride), vreinterpretq_f32_f64(column));
+            }
+        }
     }
 
     #[inline(always)]

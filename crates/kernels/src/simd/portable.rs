@@ -21,7 +21,6 @@ unsafe impl Simd for Portable {
     type M = [bool; 8];
 
     const LEVEL: Level = Level::Portable;
-    const LANES: usize = 8;
     // The baseline of x86-64 has 16 registers of 4 lanes: 8 hold the tile.
     const TILE_ROWS: usize = 2;
 

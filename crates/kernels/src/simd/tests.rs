@@ -80,6 +80,22 @@ fn reductions() {
 }
 
 #[test]
+fn transposition() {
+    at_every_level!(|s| {
+        let (stride, to_stride) = (S::LANES + 3, S::LANES + 1);
+        let from: Vec<f32> = (0..stride * S::LANES).map(|i| i as f32).collect();
+        let mut to = vec![-1.0; to_stride * S::LANES];
+        // SAFETY: both hold as many rows as there are lanes.
+        unsafe { s.transpose(from.as_ptr(), stride, to.as_mut_ptr(), to_stride) };
+        for (i, &value) in to.iter().enumerate() {
+            let (row, column) = (i / to_stride, i % to_stride);
+            let expected = if column < S::LANES { from[column * stride + row] } else { -1.0 };
+            assert_eq!(value, expected, "{:?} at {row}, {column}", S::LEVEL);
+        }
+    });
+}
+
+#[test]
 fn parts_of_vectors() {
     at_every_level!(|s| {
         for count in 0..=S::LANES {

@@ -1,2 +1,5 @@
 //! Every operation against a plain f64 twin, at every vector level that the
 //! machine has.
+
+mod linear;
+mod support;

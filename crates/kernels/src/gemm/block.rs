@@ -1,0 +1,228 @@
+//! One thread's part of a product: a range of rows by a range of panels.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::DEPTH_BLOCK;
+use super::left::Left;
+use super::right::Right;
+use super::tile::{Factors, MulAdd, tile};
+use crate::scratch::Scratch;
+use crate::simd::Simd;
+
+/// What the product is added to.
+#[derive(Clone, Copy)]
+pub(crate) enum Base<'a> {
+    /// Nothing.
+    Zero,
+    /// One value a column, as many as there are columns.
+    Bias(&'a [f32]),
+    /// What the result holds already.
+    Out,
+}
+
+/// The result, `[rows, stride]`, shared between threads that write different parts.
+#[derive(Clone, Copy)]
+pub(crate) struct Out<'a> {
+    data: *mut f32,
+    len: usize,
+    stride: usize,
+    lifetime: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the exclusive borrow is split between threads; `block` demands that they
+// write to different parts.
+unsafe impl Send for Out<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Out<'_> {}
+
+impl<'a> Out<'a> {
+    /// Rows that are `stride` apart.
+    pub(crate) fn new(data: &'a mut [f32], stride: usize) -> Self {
+        Self { data: data.as_mut_ptr(), len: data.len(), stride, lifetime: PhantomData }
+    }
+
+    /// Where `columns` values of each of `rows` rows are to be written.
+    #[inline(always)]
+    fn at(&self, row: usize, rows: usize, column: usize, columns: usize) -> *mut f32 {
+        let last = (row + rows - 1) * self.stride + column + columns;
+        assert!(column + columns <= self.stride && last <= self.len);
+        self.data.wrapping_add(row * self.stride + column)
+    }
+}
+
+/// A product, to be computed part by part.
+#[derive(Clone, Copy)]
+pub(crate) struct Product<'a> {
+    /// `[rows, depth]`
+    pub(crate) left: Left<'a>,
+    /// `[depth, columns]`
+    pub(crate) right: Right<'a>,
+    /// `[rows, columns]`
+    pub(crate) out: Out<'a>,
+    /// What is added.
+    pub(crate) base: Base<'a>,
+}
+
+/// Computes the given rows and panels of a product.
+///
+/// # Safety
+/// No other thread may read or write that part of the result meanwhile.
+#[inline(always)]
+pub(crate) unsafe fn block<S: Simd, P: MulAdd<S>>(
+    s: S,
+    mul_add: P,
+    product: &Product<'_>,
+    rows: Range<usize>,
+    panels: Range<usize>,
+) {
+    let Product { left, right, .. } = product;
+    assert_eq!(left.taps() * left.depth(), right.depth(), "the factors' depths");
+    if let Base::Bias(bias) = product.base {
+        assert_eq!(bias.len(), right.columns(), "a bias for each column");
+    }
+    let mut made = Scratch::take(DEPTH_BLOCK.min(left.depth()) * 2 * S::LANES);
+    for tap in 0..left.taps() {
+        for first in (0..left.depth()).step_by(DEPTH_BLOCK) {
+            let len = DEPTH_BLOCK.min(left.depth() - first);
+            for panel in panels.clone() {
+                let cells = right.block(s, panel, tap * left.depth() + first, len, &mut made);
+                let strip = Strip { product, tap, first, len, panel, cells };
+                // SAFETY: the caller vouches for this part of the result.
+                unsafe { strip.rows(s, mul_add, rows.clone()) }
+            }
+        }
+    }
+}
+
+/// A block of one panel, which a range of rows is multiplied with.
+struct Strip<'a> {
+    product: &'a Product<'a>,
+    tap: usize,
+    first: usize,
+    len: usize,
+    panel: usize,
+    cells: &'a [f32],
+}
+
+impl Strip<'_> {
+    /// # Safety
+    /// As for [`block`].
+    #[inline(always)]
+    unsafe fn rows<S: Simd, P: MulAdd<S>>(&self, s: S, mul_add: P, rows: Range<usize>) {
+        let start = self.panel * 2 * S::LANES;
+        let columns = (2 * S::LANES).min(self.product.right.columns() - start);
+        let run = self.product.left.run();
+        let mut row = rows.start;
+        while row < rows.end {
+            let end = rows.end.min((row / run + 1) * run);
+            // SAFETY: the caller vouches for the rows.
+            unsafe {
+                if columns > S::LANES {
+                    self.run::<S, P, 2>(s, mul_add, row..end, columns);
+                } else {
+                    self.run::<S, P, 1>(s, mul_add, row..end, columns);
+                }
+            }
+            row = end;
+        }
+    }
+
+    /// Tiles of falling height over rows that lie at equal distances.
+    ///
+    /// # Safety
+    /// As for [`block`].
+    #[inline(always)]
+    unsafe fn run<S: Simd, P: MulAdd<S>, const N: usize>(
+        &self,
+        s: S,
+        mul_add: P,
+        rows: Range<usize>,
+        columns: usize,
+    ) {
+        let mut row = rows.start;
+        macro_rules! tiles {
+            ($($height:literal)*) => {$(
+                while S::TILE_ROWS >= $height && rows.end - row >= $height {
+                    // SAFETY: the caller vouches for the rows.
+                    unsafe { self.tile::<S, P, $height, N>(s, mul_add, row, columns) }
+                    row += $height;
+                }
+            )*};
+        }
+        tiles!(12 8 6 4 2 1);
+    }
+
+    /// # Safety
+    /// As for [`block`].
+    #[inline(always)]
+    unsafe fn tile<S: Simd, P: MulAdd<S>, const R: usize, const N: usize>(
+        &self,
+        s: S,
+        mul_add: P,
+        row: usize,
+        columns: usize,
+    ) {
+        let Product { left, out, base, .. } = self.product;
+        let factors = Factors {
+            left: left.at(row, R, self.tap, self.first, self.len),
+            row: left.row_stride(),
+            step: left.step(),
+            right: self.cells.as_ptr(),
+            len: self.len,
+        };
+        assert!(self.cells.len() >= self.len * 2 * S::LANES && columns <= N * S::LANES);
+        let start = self.panel * 2 * S::LANES;
+        let base = match *base {
+            _ if self.tap > 0 || self.first > 0 => Base::Out,
+            Base::Bias(bias) => Base::Bias(&bias[start..][..columns]),
+            base => base,
+        };
+        let to = out.at(row, R, start, columns);
+        // SAFETY: `left.at` and the assertion cover what is read, `out.at` what is
+        // written, and the caller vouches that nobody else is at it.
+        unsafe {
+            let sums = tile::<S, P, R, N>(s, mul_add, factors);
+            finish(s, sums, base, to, out.stride, columns);
+        }
+    }
+}
+
+/// Adds the base to a tile of sums and writes `columns` of each row.
+///
+/// # Safety
+/// `to` must be valid for that, and a bias hold `columns` values.
+#[inline(always)]
+unsafe fn finish<S: Simd, const R: usize, const N: usize>(
+    s: S,
+    sums: [[S::V; N]; R],
+    base: Base<'_>,
+    to: *mut f32,
+    stride: usize,
+    columns: usize,
+) {
+    for (r, sums) in sums.into_iter().enumerate() {
+        for (i, sum) in sums.into_iter().enumerate() {
+            let count = S::LANES.min(columns - i * S::LANES);
+            // SAFETY: the caller vouches for `columns` values of each row.
+            unsafe {
+                let to = to.add(r * stride + i * S::LANES);
+                if count == S::LANES {
+                    let base = match base {
+                        Base::Zero => s.zero(),
+                        Base::Bias(bias) => s.load(bias.as_ptr().add(i * S::LANES)),
+                        Base::Out => s.load(to),
+                    };
+                    s.store(to, s.add(base, sum));
+                } else {
+                    let base = match base {
+                        Base::Zero => s.zero(),
+                        Base::Bias(bias) => s.load_partial(bias.as_ptr().add(i * S::LANES), count),
+                        Base::Out => s.load_partial(to, count),
+                    };
+                    s.store_partial(to, count, s.add(base, sum));
+                }
+            }
+        }
+    }
+}
