@@ -1,0 +1,214 @@
+//! A Stable Diffusion model on disk: its configuration, and its parts built
+//! one by one when they are needed.
+
+mod folder;
+mod refuse;
+mod single;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use engine::Device;
+use formats::TensorFile;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error, Result, Schedule, Tokenizer,
+    config::{ScheduleConfig, TextConfig, UNetConfig, VaeConfig},
+    text::TextEncoder,
+    unet::UNet,
+    vae,
+    weights::{Weights, compvis},
+};
+
+/// The most a model's JSON file may hold.
+const JSON_LIMIT: u64 = 1 << 20;
+
+/// Configurations of the parts of a model.
+#[derive(Clone, Debug)]
+pub struct Configs {
+    /// The text encoder's.
+    pub text: TextConfig,
+    /// The U-Net's.
+    pub unet: UNetConfig,
+    /// The VAE's.
+    pub vae: VaeConfig,
+    /// The noise schedule's.
+    pub schedule: ScheduleConfig,
+}
+
+/// The files of the three parts, or three times the same file.
+struct Files {
+    text: Arc<TensorFile>,
+    unet: Arc<TensorFile>,
+    vae: Arc<TensorFile>,
+}
+
+/// A Stable Diffusion 1.x model that was found, checked, and not yet loaded.
+pub struct Base {
+    path: PathBuf,
+    configs: Configs,
+    text: Weights,
+    unet: Weights,
+    vae: Weights,
+}
+
+impl Base {
+    /// Opens a folder in diffusers' layout, or one `.safetensors` or `.ckpt`
+    /// file with the original CompVis names. Weights are mapped, not read.
+    ///
+    /// # Errors
+    /// If files are missing or damaged, a configuration makes no sense, or the
+    /// model is of another kind (SDXL, SD 2, inpainting, ..).
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+        if path.is_dir() { Self::open_folder(path, device) } else { Self::open_file(path, device) }
+    }
+
+    fn open_folder(path: &Path, device: &Device) -> Result<Self> {
+        let configs = folder::configs(path)?;
+        let files = folder::files(path)?;
+        let keep = |name: &str| name.to_owned();
+        Ok(Self {
+            path: path.to_owned(),
+            text: Weights::new(files.text, keep, device),
+            unet: Weights::new(files.unet, keep, device),
+            vae: Weights::new(files.vae, keep, device),
+            configs,
+        })
+    }
+
+    fn open_file(path: &Path, device: &Device) -> Result<Self> {
+        let file = Arc::new(TensorFile::open(path)?);
+        let prefix = single::prefix(&file)?;
+        let configs = match single::configs_beside(path) {
+            Some(folder) => folder::configs(&folder)?,
+            None => single::derive(&file, prefix)?,
+        };
+        let (unet, vae) = (configs.unet.clone(), configs.vae.clone());
+        let at = move |name: String| format!("{prefix}{name}");
+        Ok(Self {
+            path: path.to_owned(),
+            text: Weights::new(file.clone(), move |n| at(compvis::text(n)), device),
+            unet: Weights::new(file.clone(), move |n| at(compvis::unet(&unet, n)), device),
+            vae: Weights::new(file, move |n| at(compvis::vae(&vae, n)), device),
+            configs,
+        })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its name: that of the folder or file, without extension.
+    pub fn name(&self) -> String {
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+        name.map_or_else(|| "base".to_owned(), |n| n.to_string_lossy().into_owned())
+    }
+
+    /// Configurations of its parts.
+    pub fn configs(&self) -> &Configs {
+        &self.configs
+    }
+
+    /// The picture side it was trained at, in pixels.
+    pub fn default_size(&self) -> usize {
+        self.configs.unet.sample_size * self.configs.vae.factor()
+    }
+
+    /// Checks that pictures of a size can go through VAE and U-Net; pixels
+    /// must be multiples of 8 in Stable Diffusion.
+    pub fn check_size(&self, width: usize, height: usize) -> Result<()> {
+        let multiple = self.configs.vae.factor();
+        if width == 0 || height == 0 || width % multiple != 0 || height % multiple != 0 {
+            return Err(Error::Size { width, height, multiple });
+        }
+        Ok(())
+    }
+
+    /// CLIP's tokenizer for its text encoder.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        Tokenizer::clip(self.configs.text.max_position_embeddings)
+    }
+
+    /// Its noise schedule.
+    pub fn schedule(&self) -> Schedule {
+        Schedule::new(&self.configs.schedule)
+    }
+
+    /// Loads the text encoder.
+    pub fn text_encoder(&self) -> Result<TextEncoder> {
+        TextEncoder::build(&self.configs.text, &self.text)
+    }
+
+    /// Loads the U-Net.
+    pub fn unet(&self) -> Result<UNet> {
+        UNet::build(&self.configs.unet, &self.unet)
+    }
+
+    /// Loads the encoding half of the VAE.
+    pub fn vae_encoder(&self) -> Result<vae::Encoder> {
+        vae::Encoder::build(&self.configs.vae, &self.vae)
+    }
+
+    /// Loads the decoding half of the VAE.
+    pub fn vae_decoder(&self) -> Result<vae::Decoder> {
+        vae::Decoder::build(&self.configs.vae, &self.vae)
+    }
+
+    /// A short hash (12 hexadecimal digits) of what the model *is*: a dozen of
+    /// its weights, rounded to f16. The same for the folder and the single
+    /// file, in f32 or f16.
+    pub fn fingerprint(&self) -> Result<String> {
+        let last = self.configs.unet.block_out_channels.len() - 1;
+        let unet = [
+            "conv_in.weight".to_owned(),
+            "time_embedding.linear_1.weight".to_owned(),
+            "down_blocks.0.resnets.0.conv1.weight".to_owned(),
+            "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight".to_owned(),
+            "mid_block.resnets.0.conv1.weight".to_owned(),
+            format!("up_blocks.{last}.resnets.0.conv1.weight"),
+            "conv_out.weight".to_owned(),
+        ];
+        let text = [
+            "text_model.encoder.layers.0.mlp.fc1.weight".to_owned(),
+            "text_model.final_layer_norm.weight".to_owned(),
+        ];
+        let vae = ["encoder.conv_in.weight".to_owned(), "decoder.conv_out.weight".to_owned()];
+        let mut digest = Sha256::new();
+        for (weights, names) in
+            [(&self.unet, &unet[..]), (&self.text, &text[..]), (&self.vae, &vae[..])]
+        {
+            for name in names {
+                weights.digest(name, &mut digest)?;
+            }
+        }
+        let digest = digest.finalize();
+        Ok(digest[..6].iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let missing = |e: std::io::Error| Error::Config {
+        path: path.to_owned(),
+        key: "the file".into(),
+        found: e.to_string(),
+        expected: "a JSON file of a diffusers model folder".into(),
+    };
+    let wrong = |found: String| Error::Config {
+        path: path.to_owned(),
+        key: "the file".into(),
+        found,
+        expected: "JSON".into(),
+    };
+    let size = path.metadata().map_err(missing)?.len();
+    if size > JSON_LIMIT {
+        return Err(wrong(format!("{size} bytes long")));
+    }
+    let text = std::fs::read_to_string(path).map_err(missing)?;
+    serde_json::from_str(&text).map_err(|e| wrong(format!("not JSON ({e})")))
+}

@@ -1,0 +1,73 @@
+use std::path::PathBuf;
+
+/// What can go wrong while a base model is loaded or asked for a prompt.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of weights could not be read or is not what it should be.
+    #[error(transparent)]
+    Weights(#[from] formats::Error),
+    /// A configuration value makes no sense.
+    #[error("{path}: {key} is {found}, expected {expected}")]
+    Config {
+        /// The JSON file, or the checkpoint whose configuration was derived.
+        path: PathBuf,
+        /// The key in question.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// The model is of a kind this program does not run.
+    #[error("{path}: {what}")]
+    Unsupported {
+        /// Folder or file.
+        path: PathBuf,
+        /// Which model it is and what to use instead.
+        what: String,
+    },
+    /// The CLIP vocabulary could not be used.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+    /// A word that should be one token is several.
+    #[error("the init word \"{word}\" is {count} tokens of CLIP's vocabulary, expected one: choose a plain class word such as \"toy\", \"dog\" or \"teapot\"")]
+    NotOneToken {
+        /// The word.
+        word: String,
+        /// Its number of tokens.
+        count: usize,
+    },
+    /// A size the U-Net and VAE cannot work at.
+    #[error("size {width}x{height}: width and height must be multiples of {multiple} and at least {multiple}")]
+    Size {
+        /// Pixels.
+        width: usize,
+        /// Pixels.
+        height: usize,
+        /// Pixels a latent stands for.
+        multiple: usize,
+    },
+    /// Sampling settings that make no sense.
+    #[error("{0}")]
+    Sampling(String),
+    /// A value that is not finite appeared.
+    #[error("non-finite values in {tensor} at {place}: {advice}")]
+    NotFinite {
+        /// The tensor.
+        tensor: String,
+        /// Step and image.
+        place: String,
+        /// What to try.
+        advice: String,
+    },
+}
+
+impl Error {
+    /// True for a mistake in what was typed, as against a failure at work.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NotOneToken { .. } | Self::Size { .. } | Self::Sampling(_))
+    }
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,74 @@
+//! The noise schedule: how much of the picture is left at a timestep.
+
+use engine::Tensor;
+
+use crate::config::ScheduleConfig;
+
+/// `alphas_cumprod` of the forward process (Ho et al. 2020), computed in f64
+/// and rounded once, as the original latent-diffusion program does it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    config: ScheduleConfig,
+    alphas_cumprod: Vec<f64>,
+}
+
+impl Schedule {
+    /// The table of a configuration.
+    pub fn new(config: &ScheduleConfig) -> Self {
+        let n = config.num_train_timesteps;
+        let scaled = config.beta_schedule == "scaled_linear";
+        let (start, end) = if scaled {
+            (config.beta_start.sqrt(), config.beta_end.sqrt())
+        } else {
+            (config.beta_start, config.beta_end)
+        };
+        let mut product = 1.0;
+        let alphas_cumprod = (0..n)
+            .map(|i| {
+                let step = start + (end - start) * i as f64 / (n - 1) as f64;
+                let beta = if scaled { step * step } else { step };
+                product *= 1.0 - beta;
+                product
+            })
+            .collect();
+        Self { config: config.clone(), alphas_cumprod }
+    }
+
+    /// The configuration it was made from.
+    pub fn config(&self) -> &ScheduleConfig {
+        &self.config
+    }
+
+    /// Number of timesteps.
+    pub fn len(&self) -> usize {
+        self.alphas_cumprod.len()
+    }
+
+    /// Never true; a schedule has at least two steps.
+    pub fn is_empty(&self) -> bool {
+        self.alphas_cumprod.is_empty()
+    }
+
+    /// The fraction of signal power left at timestep `t`.
+    ///
+    /// # Panics
+    /// If `t` is not below [`Schedule::len`].
+    pub fn alpha(&self, t: usize) -> f64 {
+        self.alphas_cumprod[t]
+    }
+
+    /// `sqrt(a_t) x0 + sqrt(1 - a_t) noise`, each sample at its own timestep.
+    ///
+    /// # Shapes
+    /// `x0, noise [batch, h, w, c]`; one timestep a sample.
+    pub fn add_noise(&self, x0: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+        let device = x0.device();
+        let factor = |f: &dyn Fn(f64) -> f64| {
+            let values: Vec<f32> = timesteps.iter().map(|&t| f(self.alpha(t)) as f32).collect();
+            engine::tensor(values, [timesteps.len(), 1, 1, 1], &device)
+        };
+        let signal = factor(&f64::sqrt);
+        let rest = factor(&|a| (1.0 - a).sqrt());
+        x0 * signal + noise * rest
+    }
+}

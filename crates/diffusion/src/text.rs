@@ -1,0 +1,164 @@
+//! CLIP's text transformer (Radford et al. 2021), as Stable Diffusion uses it.
+
+use engine::{
+    Device, Int, Tensor,
+    nn::{LayerNorm, Linear, WeightSource},
+    ops::{self, Attention},
+};
+
+use crate::{config::TextConfig, tokenizer::Prompt};
+
+/// Token ids in, context out: the last hidden state after the final norm.
+pub struct TextEncoder {
+    tokens: Tensor<2>,
+    positions: Tensor<2>,
+    layers: Vec<Layer>,
+    final_norm: LayerNorm,
+    quick_gelu: bool,
+}
+
+struct Layer {
+    norm1: LayerNorm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    norm2: LayerNorm,
+    up: Linear,
+    down: Linear,
+    heads: usize,
+}
+
+impl TextEncoder {
+    /// Builds the encoder from weights with transformers' names
+    /// (`text_model.encoder.layers.0.self_attn.q_proj.weight`).
+    pub fn build<S: WeightSource>(config: &TextConfig, source: &S) -> Result<Self, S::Error> {
+        let width = config.hidden_size;
+        let embeddings = "text_model.embeddings";
+        let layers = 0..config.num_hidden_layers;
+        Ok(Self {
+            tokens: source.table(
+                &format!("{embeddings}.token_embedding.weight"),
+                config.vocab_size,
+                width,
+            )?,
+            positions: source.table(
+                &format!("{embeddings}.position_embedding.weight"),
+                config.max_position_embeddings,
+                width,
+            )?,
+            layers: layers.map(|i| Layer::build(config, source, i)).collect::<Result<_, _>>()?,
+            final_norm: source.layer_norm(
+                "text_model.final_layer_norm",
+                width,
+                config.layer_norm_eps,
+            )?,
+            quick_gelu: config.hidden_act == "quick_gelu",
+        })
+    }
+
+    /// The device it computes on.
+    pub fn device(&self) -> Device {
+        self.tokens.device()
+    }
+
+    /// Width of a token's embedding.
+    pub fn width(&self) -> usize {
+        self.tokens.dims()[1]
+    }
+
+    /// The table's row of a token: where a learned token starts.
+    pub fn token_embedding(&self, id: u32) -> Vec<f32> {
+        engine::values(self.tokens.clone().narrow(0, id as usize, 1))
+    }
+
+    /// The context of prompts. `learned` holds the vectors that stand in place
+    /// of the placeholder's table rows; its gradient flows through everything.
+    ///
+    /// # Shapes
+    /// `learned [vectors, width]`; result `[prompts, positions, width]`.
+    ///
+    /// # Panics
+    /// If a prompt has a placeholder and `learned` is missing, or ids lie
+    /// outside the table.
+    pub fn forward(&self, prompts: &[Prompt], learned: Option<Tensor<2>>) -> Tensor<3> {
+        let mut x = self.embed(prompts, learned);
+        for layer in &self.layers {
+            x = layer.forward(x, self.quick_gelu);
+        }
+        self.final_norm.forward(x)
+    }
+
+    fn embed(&self, prompts: &[Prompt], learned: Option<Tensor<2>>) -> Tensor<3> {
+        let device = self.tokens.device();
+        let [positions, width] = self.positions.dims();
+        let ids: Vec<i64> =
+            prompts.iter().flat_map(|p| &p.ids).map(|&id| i64::from(id)).collect();
+        let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &device);
+        let mut rows = self.tokens.clone().select(0, ids);
+        if prompts.iter().any(|p| !p.placeholders.is_empty()) {
+            let learned = learned.expect("a prompt with a placeholder needs its vectors");
+            rows = substitute(rows, prompts, learned, positions, &device);
+        }
+        rows.reshape([prompts.len(), positions, width]) + self.positions.clone().unsqueeze::<3>()
+    }
+}
+
+/// Puts the learned vectors in place of the table's rows. Written as products
+/// with zeros and ones, which are exact and let the gradient through.
+fn substitute(
+    rows: Tensor<2>,
+    prompts: &[Prompt],
+    learned: Tensor<2>,
+    positions: usize,
+    device: &Device,
+) -> Tensor<2> {
+    let count = prompts.len() * positions;
+    let vectors = learned.dims()[0];
+    let mut keep = vec![1.0; count];
+    let mut place = vec![0.0; count * vectors];
+    for (b, prompt) in prompts.iter().enumerate() {
+        for &(position, vector) in &prompt.placeholders {
+            let row = b * positions + position;
+            keep[row] = 0.0;
+            place[row * vectors + vector] = 1.0;
+        }
+    }
+    let keep = engine::tensor(keep, [count, 1], device);
+    let place = engine::tensor(place, [count, vectors], device);
+    rows * keep + place.matmul(learned)
+}
+
+impl Layer {
+    fn build<S: WeightSource>(
+        config: &TextConfig,
+        source: &S,
+        index: usize,
+    ) -> Result<Self, S::Error> {
+        let name = |part: &str| format!("text_model.encoder.layers.{index}.{part}");
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let square = |part: &str| source.linear(&name(part), width, width, true);
+        Ok(Self {
+            norm1: source.layer_norm(&name("layer_norm1"), width, config.layer_norm_eps)?,
+            query: square("self_attn.q_proj")?,
+            key: square("self_attn.k_proj")?,
+            value: square("self_attn.v_proj")?,
+            out: square("self_attn.out_proj")?,
+            norm2: source.layer_norm(&name("layer_norm2"), width, config.layer_norm_eps)?,
+            up: source.linear(&name("mlp.fc1"), width, inner, true)?,
+            down: source.linear(&name("mlp.fc2"), inner, width, true)?,
+            heads: config.num_attention_heads,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>, quick_gelu: bool) -> Tensor<3> {
+        let how = Attention { causal: true, ..Attention::heads(self.heads) };
+        let n = self.norm1.forward(x.clone());
+        let (q, k) = (self.query.forward(n.clone()), self.key.forward(n.clone()));
+        let mixed = ops::attention(q, k, self.value.forward(n), &how);
+        let x = x + self.out.forward(mixed);
+        let inner = self.up.forward(self.norm2.forward(x.clone()));
+        let inner = if quick_gelu { ops::quick_gelu(inner) } else { ops::gelu(inner) };
+        x + self.down.forward(inner)
+    }
+}

@@ -1,0 +1,148 @@
+//! Construction of the U-Net from its configuration.
+
+use engine::nn::{ConvShape, Padding, WeightSource};
+
+use super::{Layer, Part, Site, Step, TimeEmbedding, Transformer, UNet};
+use crate::{
+    config::UNetConfig,
+    resnet::{Resnet, ResnetShape},
+};
+
+impl UNet {
+    /// Builds the U-Net from weights with diffusers' names.
+    pub fn build<S: WeightSource>(config: &UNetConfig, source: &S) -> Result<Self, S::Error> {
+        let mut builder = Builder { config, source, steps: Vec::new(), sites: Vec::new() };
+        builder.encoder()?;
+        builder.middle()?;
+        builder.decoder()?;
+        let Builder { steps, sites, .. } = builder;
+        Ok(Self { time: TimeEmbedding::build(config, source)?, steps, sites })
+    }
+}
+
+struct Builder<'a, S> {
+    config: &'a UNetConfig,
+    source: &'a S,
+    steps: Vec<Step>,
+    sites: Vec<Site>,
+}
+
+impl<S: WeightSource> Builder<'_, S> {
+    fn encoder(&mut self) -> Result<(), S::Error> {
+        let widths = &self.config.block_out_channels;
+        let first = ConvShape::same3(self.config.in_channels, widths[0]);
+        self.push(true, vec![Layer::Conv(self.source.conv("conv_in", first)?)]);
+        let mut inputs = widths[0];
+        for (level, &outputs) in widths.iter().enumerate() {
+            let name = format!("down_blocks.{level}");
+            let cross = self.config.down_block_types[level].starts_with("CrossAttn");
+            let first_block = 1 + level * (self.config.layers_per_block + 1);
+            for j in 0..self.config.layers_per_block {
+                let mut layers = vec![self.resnet(&format!("{name}.resnets.{j}"), inputs, outputs)?];
+                if cross {
+                    let original = format!("input_blocks.{}.1", first_block + j);
+                    let diffusers = format!("{name}.attentions.{j}");
+                    layers.push(self.transformer(Part::Encoder, level, diffusers, original)?);
+                }
+                self.push(true, layers);
+                inputs = outputs;
+            }
+            if level + 1 < widths.len() {
+                let shape = ConvShape::halve(outputs, Padding::Same(1));
+                let conv = self.source.conv(&format!("{name}.downsamplers.0.conv"), shape)?;
+                self.push(true, vec![Layer::Conv(conv)]);
+            }
+        }
+        Ok(())
+    }
+
+    fn middle(&mut self) -> Result<(), S::Error> {
+        let level = self.config.block_out_channels.len() - 1;
+        let width = self.config.block_out_channels[level];
+        let names = ("mid_block.attentions.0".to_owned(), "middle_block.1".to_owned());
+        let layers = vec![
+            self.resnet("mid_block.resnets.0", width, width)?,
+            self.transformer(Part::Middle, level, names.0, names.1)?,
+            self.resnet("mid_block.resnets.1", width, width)?,
+        ];
+        self.push(false, layers);
+        Ok(())
+    }
+
+    fn decoder(&mut self) -> Result<(), S::Error> {
+        let widths: Vec<usize> = self.config.block_out_channels.iter().rev().copied().collect();
+        let per_level = self.config.layers_per_block + 1;
+        let mut inputs = widths[0];
+        for (up, &outputs) in widths.iter().enumerate() {
+            let name = format!("up_blocks.{up}");
+            let level = widths.len() - 1 - up;
+            let cross = self.config.up_block_types[up].starts_with("CrossAttn");
+            // The last resnet of a level meets the output of the finer level's
+            // downsampler, or of the first convolution.
+            let finer = widths[(up + 1).min(widths.len() - 1)];
+            for j in 0..per_level {
+                let skip = if j + 1 == per_level { finer } else { outputs };
+                let resnet = format!("{name}.resnets.{j}");
+                let mut layers = vec![self.resnet(&resnet, inputs + skip, outputs)?];
+                if cross {
+                    let original = format!("output_blocks.{}.1", up * per_level + j);
+                    let diffusers = format!("{name}.attentions.{j}");
+                    layers.push(self.transformer(Part::Decoder, level, diffusers, original)?);
+                }
+                self.steps.push(Step { pops: true, pushes: false, layers });
+                inputs = outputs;
+            }
+            if up + 1 < widths.len() {
+                let shape = ConvShape::same3(outputs, outputs);
+                let conv = self.source.conv(&format!("{name}.upsamplers.0.conv"), shape)?;
+                self.push(false, vec![Layer::Upsample(conv)]);
+            }
+        }
+        let config = self.config;
+        let norm = self.source.group_norm(
+            "conv_norm_out",
+            config.norm_num_groups,
+            inputs,
+            config.norm_eps,
+        )?;
+        let conv = self.source.conv("conv_out", ConvShape::same3(inputs, config.out_channels))?;
+        self.push(false, vec![Layer::Out(norm, conv)]);
+        Ok(())
+    }
+
+    fn push(&mut self, pushes: bool, layers: Vec<Layer>) {
+        self.steps.push(Step { pops: false, pushes, layers });
+    }
+
+    fn resnet(&self, name: &str, inputs: usize, outputs: usize) -> Result<Layer, S::Error> {
+        let shape = ResnetShape {
+            inputs,
+            outputs,
+            groups: self.config.norm_num_groups,
+            epsilon: self.config.norm_eps,
+            time: Some(4 * self.config.block_out_channels[0]),
+        };
+        Ok(Layer::Resnet(Resnet::build(self.source, name, shape)?))
+    }
+
+    fn transformer(
+        &mut self,
+        part: Part,
+        level: usize,
+        diffusers: String,
+        original: String,
+    ) -> Result<Layer, S::Error> {
+        let site = Site {
+            index: self.sites.len(),
+            part,
+            channels: self.config.block_out_channels[level],
+            heads: self.config.attention_head_dim.at(level),
+            stride: 1 << level,
+            diffusers,
+            original,
+        };
+        self.sites.push(site.clone());
+        let (groups, context) = (self.config.norm_num_groups, self.config.cross_attention_dim);
+        Ok(Layer::Transformer(Box::new(Transformer::build(self.source, site, groups, context)?)))
+    }
+}

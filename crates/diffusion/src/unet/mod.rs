@@ -1,0 +1,161 @@
+//! The denoising U-Net of Stable Diffusion (Rombach et al. 2022).
+//!
+//! It is a list of [`Step`]s worked through in order with a stack of skip
+//! connections beside them. That one list serves sampling, the reference pass
+//! that stops early, and block-wise replay, which walks it backward.
+
+mod build;
+mod processor;
+mod replay;
+mod time;
+mod transformer;
+
+use engine::{
+    Tensor,
+    nn::{Conv2d, GroupNorm},
+    ops,
+};
+
+pub use processor::{Part, Plain, Processor, Site};
+pub use replay::{Recording, Replay};
+
+use crate::resnet::Resnet;
+use time::TimeEmbedding;
+use transformer::Transformer;
+
+/// The frozen U-Net.
+pub struct UNet {
+    time: TimeEmbedding,
+    steps: Vec<Step>,
+    sites: Vec<Site>,
+}
+
+/// A stretch of layers between two places where the skip stack is touched;
+/// also the unit of block-wise replay.
+struct Step {
+    /// Begins by joining the top of the skip stack to its input.
+    pops: bool,
+    /// Ends by pushing its output on the skip stack.
+    pushes: bool,
+    layers: Vec<Layer>,
+}
+
+enum Layer {
+    Conv(Conv2d),
+    Resnet(Resnet),
+    Transformer(Box<Transformer>),
+    /// Every pixel becomes four, then the convolution.
+    Upsample(Conv2d),
+    /// The last norm with SiLU and the convolution to latents.
+    Out(GroupNorm, Conv2d),
+}
+
+impl UNet {
+    /// The transformers in order of computation.
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// Predicts the noise in `x`.
+    ///
+    /// # Shapes
+    /// `x [batch, height, width, latent channels]`, height and width multiples
+    /// of the U-Net's own downsampling (8); `timesteps` one for all or one a
+    /// sample; `context [batch or a divisor of it, positions, width]`:
+    /// consecutive samples share a row of it.
+    pub fn forward(
+        &self,
+        x: Tensor<4>,
+        timesteps: &[f64],
+        context: &Tensor<3>,
+        processor: &mut dyn Processor,
+    ) -> Tensor<4> {
+        self.walk(x, timesteps, context, processor, self.steps.len(), &mut |_, _| {})
+    }
+
+    /// Runs only as far as the transformer at `site`: what a processor gathers
+    /// up to there is complete, the rest is never computed.
+    pub fn forward_until(
+        &self,
+        site: usize,
+        x: Tensor<4>,
+        timesteps: &[f64],
+        context: &Tensor<3>,
+        processor: &mut dyn Processor,
+    ) {
+        let steps = self.steps_until(site);
+        self.walk(x, timesteps, context, processor, steps, &mut |_, _| {});
+    }
+
+    /// Number of steps up to and with the one that holds a transformer.
+    fn steps_until(&self, site: usize) -> usize {
+        let holds = |step: &Step| step.sites().any(|s| s.index == site);
+        self.steps.iter().position(holds).map_or(self.steps.len(), |i| i + 1)
+    }
+
+    /// Works through the first `count` steps; `see` gets each step's inputs.
+    fn walk(
+        &self,
+        x: Tensor<4>,
+        timesteps: &[f64],
+        context: &Tensor<3>,
+        processor: &mut dyn Processor,
+        count: usize,
+        see: &mut dyn FnMut(&Tensor<4>, Option<&Tensor<4>>),
+    ) -> Tensor<4> {
+        let time = self.time_rows(timesteps, &x);
+        let mut skips = Vec::new();
+        let mut h = x;
+        for step in &self.steps[..count] {
+            let skip = step.pops.then(|| skips.pop().expect("a skip for every decoder step"));
+            see(&h, skip.as_ref());
+            h = step.forward(h, skip, &time, context, processor);
+            if step.pushes {
+                skips.push(h.clone());
+            }
+        }
+        h
+    }
+
+    /// The time embedding with its SiLU: one row for all samples or one each.
+    fn time_rows(&self, timesteps: &[f64], x: &Tensor<4>) -> Tensor<2> {
+        assert!(
+            timesteps.len() == 1 || timesteps.len() == x.dims()[0],
+            "one timestep for all or one a sample"
+        );
+        ops::silu(self.time.forward(timesteps, &x.device()))
+    }
+}
+
+impl Step {
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        skip: Option<Tensor<4>>,
+        time: &Tensor<2>,
+        context: &Tensor<3>,
+        processor: &mut dyn Processor,
+    ) -> Tensor<4> {
+        let mut h = match skip {
+            Some(skip) => Tensor::cat(vec![x, skip], 3),
+            None => x,
+        };
+        for layer in &self.layers {
+            h = match layer {
+                Layer::Conv(conv) => conv.forward(h),
+                Layer::Resnet(resnet) => resnet.forward(h, Some(time)),
+                Layer::Transformer(transformer) => transformer.forward(h, context, processor),
+                Layer::Upsample(conv) => conv.forward(ops::upsample_nearest(h)),
+                Layer::Out(norm, conv) => conv.forward(norm.forward_silu(h)),
+            };
+        }
+        h
+    }
+
+    fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.layers.iter().filter_map(|layer| match layer {
+            Layer::Transformer(transformer) => Some(&transformer.site),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,60 @@
+use engine::Tensor;
+
+/// Which part of the U-Net a transformer stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// On the way down.
+    Encoder,
+    /// At the bottom.
+    Middle,
+    /// On the way up.
+    Decoder,
+}
+
+/// A transformer of the U-Net.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its number in the order of computation (SD 1.x: 0..=15).
+    pub index: usize,
+    /// Where it stands.
+    pub part: Part,
+    /// Channels of its tokens.
+    pub channels: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Pixels of the latent grid to one token, along a side.
+    pub stride: usize,
+    /// Its name in diffusers' files, e.g. `up_blocks.1.attentions.1`.
+    pub diffusers: String,
+    /// Its name in the original files, e.g. `output_blocks.4.1`.
+    pub original: String,
+}
+
+/// The seam by which a method enters the frozen U-Net: it may look at the text
+/// attention of a transformer and change the tokens that leave its block.
+pub trait Processor {
+    /// The key positions, one list of equal length a sample, whose columns of
+    /// the head-averaged text-attention probabilities this transformer shall
+    /// hand to [`Processor::after_block`].
+    fn columns(&self, site: &Site) -> Option<&[Vec<usize>]> {
+        let _ = site;
+        None
+    }
+
+    /// Called between a transformer's frozen block and its projection out.
+    ///
+    /// # Shapes
+    /// `tokens [batch, height * width, channels]`, returned in the same shape;
+    /// `maps [batch, columns, height * width]` if columns were asked for.
+    fn after_block(&mut self, site: &Site, tokens: Tensor<3>, maps: Option<Tensor<3>>)
+    -> Tensor<3>;
+}
+
+/// The U-Net as it is.
+pub struct Plain;
+
+impl Processor for Plain {
+    fn after_block(&mut self, _: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
+        tokens
+    }
+}

@@ -1,0 +1,108 @@
+//! Block-wise replay: gradients without keeping the activations of a pass.
+//!
+//! [`UNet::record`] runs forward without a tape and keeps the inputs of the
+//! steps. [`UNet::replay`] walks back, running one step at a time again with a
+//! tape. Memory is the steps' inputs and the tape of one step.
+
+use engine::{
+    Tensor,
+    replay::{Gradients, Seeds, leaf},
+};
+
+use super::{Processor, UNet};
+
+/// Inputs of the steps of one forward pass.
+pub struct Recording {
+    inputs: Vec<(Tensor<4>, Option<Tensor<4>>)>,
+    time: Tensor<2>,
+    context: Tensor<3>,
+}
+
+/// A processor that takes part in the way back.
+pub trait Replay: Processor {
+    /// Adds what the processor kept of the step that was just run again,
+    /// together with the gradients that arrive there from outside the U-Net.
+    fn seeds(&mut self, seeds: &mut Seeds);
+
+    /// Takes the gradients of its own leaves in that step.
+    fn collect(&mut self, gradients: &mut Gradients);
+}
+
+impl UNet {
+    /// A forward pass that can be replayed, as far as the transformer at
+    /// `until` or to the end.
+    ///
+    /// # Shapes
+    /// As [`UNet::forward`].
+    pub fn record(
+        &self,
+        x: Tensor<4>,
+        timesteps: &[f64],
+        context: &Tensor<3>,
+        processor: &mut dyn Processor,
+        until: Option<usize>,
+    ) -> (Tensor<4>, Recording) {
+        let count = until.map_or(self.steps.len(), |site| self.steps_until(site));
+        let time = self.time_rows(timesteps, &x);
+        let mut inputs = Vec::with_capacity(count);
+        let mut keep = |h: &Tensor<4>, skip: Option<&Tensor<4>>| {
+            inputs.push((h.clone(), skip.cloned()));
+        };
+        let out = self.walk(x, timesteps, context, processor, count, &mut keep);
+        (out, Recording { inputs, time, context: context.clone() })
+    }
+
+    /// Sends gradients back through a recorded pass and returns the gradient
+    /// of the text context.
+    ///
+    /// `seed` is the gradient of the recorded output, `None` where only what
+    /// the processor kept matters. The processor must compute in the replay
+    /// exactly what it computed in the recording.
+    pub fn replay(
+        &self,
+        recording: Recording,
+        seed: Option<Tensor<4>>,
+        processor: &mut dyn Replay,
+    ) -> Tensor<3> {
+        let Recording { inputs, time, context } = recording;
+        let mut context_gradient = context.zeros_like();
+        let mut seed = seed;
+        // Gradients of the skips, in the order in which the encoder gave them.
+        let mut skips: Vec<Option<Tensor<4>>> = Vec::new();
+        // Before the first transformer nothing is learned.
+        let first = self.steps.iter().position(|s| s.sites().next().is_some()).unwrap_or(0);
+        for (i, (h, skip)) in inputs.into_iter().enumerate().skip(first).rev() {
+            let step = &self.steps[i];
+            if step.pushes {
+                seed = sum(seed, skips.pop().flatten());
+            }
+            // The first step needs the gradients of its context only.
+            let start = |x: &Tensor<4>| if i > first { leaf(x) } else { x.clone() };
+            let (h, skip) = (start(&h), skip.as_ref().map(start));
+            let text = leaf(&context);
+            let out = step.forward(h.clone(), skip.clone(), &time, &text, processor);
+            let mut seeds = Seeds::default();
+            if let Some(seed) = seed.take() {
+                seeds.add(out, seed);
+            }
+            processor.seeds(&mut seeds);
+            let mut gradients = seeds.backward();
+            seed = gradients.take(&h);
+            if let Some(skip) = skip {
+                skips.push(gradients.take(&skip));
+            }
+            if let Some(gradient) = gradients.take(&text) {
+                context_gradient = context_gradient + gradient;
+            }
+            processor.collect(&mut gradients);
+        }
+        context_gradient
+    }
+}
+
+fn sum(a: Option<Tensor<4>>, b: Option<Tensor<4>>) -> Option<Tensor<4>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (a, b) => a.or(b),
+    }
+}

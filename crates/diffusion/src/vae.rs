@@ -1,0 +1,255 @@
+//! The KL autoencoder: pictures to latents and back.
+
+use engine::{
+    Tensor,
+    nn::{Conv2d, ConvShape, GroupNorm, Linear, Padding, WeightSource},
+    ops::{self, Attention},
+};
+
+use crate::{
+    config::VaeConfig,
+    resnet::{Resnet, ResnetShape},
+};
+
+/// Epsilon of all its norms.
+const EPSILON: f64 = 1e-6;
+
+/// Pictures to the distribution of their latents.
+pub struct Encoder {
+    conv_in: Conv2d,
+    levels: Vec<(Vec<Resnet>, Option<Conv2d>)>,
+    middle: Middle,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+    quant: Linear,
+    scale: f64,
+}
+
+/// Latents to pictures.
+pub struct Decoder {
+    post_quant: Linear,
+    conv_in: Conv2d,
+    middle: Middle,
+    levels: Vec<(Vec<Resnet>, Option<Conv2d>)>,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+    scale: f64,
+}
+
+/// The diagonal normal distribution of a picture's latents.
+pub struct Posterior {
+    /// `[batch, height, width, 2 * latent channels]`: means, then logarithms
+    /// of the variances.
+    moments: Tensor<4>,
+    scale: f64,
+}
+
+impl Posterior {
+    /// Means and log variances as the encoder gave them, not scaled.
+    pub fn moments(&self) -> Tensor<4> {
+        self.moments.clone()
+    }
+
+    /// The means, not scaled: `[batch, height, width, latent channels]`.
+    pub fn mean(&self) -> Tensor<4> {
+        let channels = self.moments.dims()[3] / 2;
+        self.moments.clone().narrow(3, 0, channels)
+    }
+
+    /// Standard deviations, not scaled; log variances are clamped to -30..20.
+    pub fn std(&self) -> Tensor<4> {
+        let channels = self.moments.dims()[3] / 2;
+        (self.moments.clone().narrow(3, channels, channels).clamp(-30.0, 20.0) * 0.5).exp()
+    }
+
+    /// A sample as the U-Net wants it, `(mean + std * noise) * scale`.
+    pub fn sample(&self, noise: Tensor<4>) -> Tensor<4> {
+        (self.mean() + self.std() * noise) * self.scale
+    }
+
+    /// The most likely latents, as the U-Net wants them.
+    pub fn mode(&self) -> Tensor<4> {
+        self.mean() * self.scale
+    }
+}
+
+impl Encoder {
+    /// Builds the encoder from weights with diffusers' names.
+    pub fn build<S: WeightSource>(config: &VaeConfig, source: &S) -> Result<Self, S::Error> {
+        let widths = &config.block_out_channels;
+        let last = widths[widths.len() - 1];
+        let moments = 2 * config.latent_channels;
+        let mut levels = Vec::new();
+        let mut inputs = widths[0];
+        for (level, &outputs) in widths.iter().enumerate() {
+            let name = format!("encoder.down_blocks.{level}");
+            let resnets = resnets(config, source, &name, config.layers_per_block, inputs, outputs)?;
+            let down = (level + 1 < widths.len())
+                .then(|| {
+                    let shape = ConvShape::halve(outputs, Padding::BottomRight);
+                    source.conv(&format!("{name}.downsamplers.0.conv"), shape)
+                })
+                .transpose()?;
+            levels.push((resnets, down));
+            inputs = outputs;
+        }
+        Ok(Self {
+            conv_in: source
+                .conv("encoder.conv_in", ConvShape::same3(config.in_channels, widths[0]))?,
+            levels,
+            middle: Middle::build(config, source, "encoder.mid_block", last)?,
+            norm_out: source.group_norm(
+                "encoder.conv_norm_out",
+                config.norm_num_groups,
+                last,
+                EPSILON,
+            )?,
+            conv_out: source.conv("encoder.conv_out", ConvShape::same3(last, moments))?,
+            quant: source.linear("quant_conv", moments, moments, true)?,
+            scale: config.scaling_factor,
+        })
+    }
+
+    /// # Shapes
+    /// `pictures [batch, height, width, 3]` in -1..1, height and width
+    /// multiples of the factor (8).
+    pub fn forward(&self, pictures: Tensor<4>) -> Posterior {
+        let mut h = self.conv_in.forward(pictures);
+        for (resnets, down) in &self.levels {
+            for resnet in resnets {
+                h = resnet.forward(h, None);
+            }
+            if let Some(down) = down {
+                h = down.forward(h);
+            }
+        }
+        let h = self.conv_out.forward(self.norm_out.forward_silu(self.middle.forward(h)));
+        Posterior { moments: self.quant.forward(h), scale: self.scale }
+    }
+}
+
+impl Decoder {
+    /// Builds the decoder from weights with diffusers' names.
+    pub fn build<S: WeightSource>(config: &VaeConfig, source: &S) -> Result<Self, S::Error> {
+        let widths: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
+        let (first, last) = (widths[0], widths[widths.len() - 1]);
+        let channels = config.latent_channels;
+        let mut levels = Vec::new();
+        let mut inputs = first;
+        for (level, &outputs) in widths.iter().enumerate() {
+            let name = format!("decoder.up_blocks.{level}");
+            let count = config.layers_per_block + 1;
+            let resnets = resnets(config, source, &name, count, inputs, outputs)?;
+            let up = (level + 1 < widths.len())
+                .then(|| {
+                    let shape = ConvShape::same3(outputs, outputs);
+                    source.conv(&format!("{name}.upsamplers.0.conv"), shape)
+                })
+                .transpose()?;
+            levels.push((resnets, up));
+            inputs = outputs;
+        }
+        Ok(Self {
+            post_quant: source.linear("post_quant_conv", channels, channels, true)?,
+            conv_in: source.conv("decoder.conv_in", ConvShape::same3(channels, first))?,
+            middle: Middle::build(config, source, "decoder.mid_block", first)?,
+            levels,
+            norm_out: source.group_norm(
+                "decoder.conv_norm_out",
+                config.norm_num_groups,
+                last,
+                EPSILON,
+            )?,
+            conv_out: source
+                .conv("decoder.conv_out", ConvShape::same3(last, config.out_channels))?,
+            scale: config.scaling_factor,
+        })
+    }
+
+    /// # Shapes
+    /// `latents [batch, height, width, latent channels]` as the U-Net has
+    /// them; result `[batch, 8 height, 8 width, 3]`, about -1..1, not clamped.
+    pub fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
+        let h = self.post_quant.forward(latents / self.scale);
+        let mut h = self.middle.forward(self.conv_in.forward(h));
+        for (resnets, up) in &self.levels {
+            for resnet in resnets {
+                h = resnet.forward(h, None);
+            }
+            if let Some(up) = up {
+                h = up.forward(ops::upsample_nearest(h));
+            }
+        }
+        self.conv_out.forward(self.norm_out.forward_silu(h))
+    }
+}
+
+fn resnets<S: WeightSource>(
+    config: &VaeConfig,
+    source: &S,
+    level: &str,
+    count: usize,
+    inputs: usize,
+    outputs: usize,
+) -> Result<Vec<Resnet>, S::Error> {
+    (0..count)
+        .map(|j| {
+            let inputs = if j == 0 { inputs } else { outputs };
+            Resnet::build(source, &format!("{level}.resnets.{j}"), shape(config, inputs, outputs))
+        })
+        .collect()
+}
+
+fn shape(config: &VaeConfig, inputs: usize, outputs: usize) -> ResnetShape {
+    ResnetShape { inputs, outputs, groups: config.norm_num_groups, epsilon: EPSILON, time: None }
+}
+
+/// Resnet, single-head attention over all pixels, resnet.
+struct Middle {
+    first: Resnet,
+    norm: GroupNorm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    second: Resnet,
+}
+
+impl Middle {
+    fn build<S: WeightSource>(
+        config: &VaeConfig,
+        source: &S,
+        name: &str,
+        width: usize,
+    ) -> Result<Self, S::Error> {
+        let part = |p: &str| format!("{name}.attentions.0.{p}");
+        let square = |p: &str| source.linear(&part(p), width, width, true);
+        let resnet = |j: usize| {
+            Resnet::build(source, &format!("{name}.resnets.{j}"), shape(config, width, width))
+        };
+        Ok(Self {
+            first: resnet(0)?,
+            norm: source.group_norm(
+                &part("group_norm"),
+                config.norm_num_groups,
+                width,
+                EPSILON,
+            )?,
+            query: square("to_q")?,
+            key: square("to_k")?,
+            value: square("to_v")?,
+            out: square("to_out.0")?,
+            second: resnet(1)?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.first.forward(x, None);
+        let [b, h, w, c] = x.dims();
+        let n = self.norm.forward(x.clone()).reshape([b, h * w, c]);
+        let (q, k) = (self.query.forward(n.clone()), self.key.forward(n.clone()));
+        let mixed = ops::attention(q, k, self.value.forward(n), &Attention::heads(1));
+        let x = x + self.out.forward(mixed).reshape([b, h, w, c]);
+        self.second.forward(x, None)
+    }
+}

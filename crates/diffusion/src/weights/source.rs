@@ -1,0 +1,135 @@
+use std::{borrow::Cow, sync::Arc};
+
+use engine::{
+    Device, Tensor,
+    nn::{Conv2d, ConvShape, GroupNorm, LayerNorm, Linear, WeightSource},
+};
+use formats::TensorFile;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
+
+/// Translates a diffusers name into the name used in a file.
+type Rename = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// The weights of one model (text encoder, U-Net or VAE), read from its file
+/// by diffusers' names while the model is built.
+#[derive(Clone)]
+pub struct Weights {
+    file: Arc<TensorFile>,
+    rename: Rename,
+    device: Device,
+}
+
+/// Names that published files use for the same weight.
+const OLDER_NAMES: [(&str, &str); 4] =
+    [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")];
+
+impl Weights {
+    /// Weights of `file`, whose names are `rename` of diffusers' names; the
+    /// model is built on `device`.
+    pub fn new(
+        file: Arc<TensorFile>,
+        rename: impl Fn(&str) -> String + Send + Sync + 'static,
+        device: &Device,
+    ) -> Self {
+        Self { file, rename: Arc::new(rename), device: device.clone() }
+    }
+
+    /// The device that models are built on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Adds a weight, rounded to f16, to a digest.
+    pub fn digest(&self, name: &str, digest: &mut Sha256) -> Result<()> {
+        let values = self.file.f32(&self.locate(name))?;
+        let bits: Vec<u8> =
+            values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect();
+        digest.update(&bits);
+        Ok(())
+    }
+
+    /// Values of a weight, row-major, after its shape was found to be one of
+    /// `shapes` and its values finite.
+    fn read(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
+        let name = self.locate(name);
+        let found = self.file.get(&name).map(|info| info.shape.clone());
+        if !found.as_deref().is_some_and(|shape| shapes.contains(&shape)) {
+            self.file.expect_shape(&name, shapes[0])?;
+        }
+        let values = self.file.f32(&name)?;
+        if !values.iter().all(|v| v.is_finite()) {
+            return Err(Error::NotFinite {
+                tensor: name.into_owned(),
+                place: self.file.path().display().to_string(),
+                advice: "the file is damaged or was saved from a diverged training: get it anew"
+                    .into(),
+            });
+        }
+        Ok(values)
+    }
+
+    /// The name under which the file holds a weight: today's, or the older one
+    /// of the VAE's attention.
+    fn locate(&self, name: &str) -> Cow<'static, str> {
+        let today = (self.rename)(name);
+        if !self.file.contains(&today) {
+            let older = OLDER_NAMES.iter().find(|(new, _)| name.contains(new));
+            let older = older.map(|(new, old)| (self.rename)(&name.replace(new, old)));
+            if let Some(older) = older.filter(|o| self.file.contains(o)) {
+                return older.into();
+            }
+        }
+        today.into()
+    }
+
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
+        Ok(engine::tensor(self.read(name, &[&[length]])?, [length], &self.device))
+    }
+}
+
+impl WeightSource for Weights {
+    type Error = Error;
+
+    /// A 1x1 convolution in the file is a linear layer here: activations are
+    /// channels-last, so both are the same product.
+    fn linear(&self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Result<Linear> {
+        let shapes: [&[usize]; 2] = [&[outputs, inputs], &[outputs, inputs, 1, 1]];
+        let weight = self.read(&format!("{name}.weight"), &shapes)?;
+        let weight = engine::tensor(weight, [outputs, inputs], &self.device);
+        let bias = bias.then(|| self.vector(&format!("{name}.bias"), outputs)).transpose()?;
+        Ok(Linear::from_tensors(weight, bias))
+    }
+
+    fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d> {
+        let dims = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
+        let weight = self.read(&format!("{name}.weight"), &[&dims])?;
+        let weight = engine::tensor(weight, dims, &self.device);
+        let bias = self.vector(&format!("{name}.bias"), shape.outputs)?;
+        Ok(Conv2d::from_tensors(shape, weight, Some(bias)))
+    }
+
+    fn group_norm(
+        &self,
+        name: &str,
+        groups: usize,
+        channels: usize,
+        epsilon: f64,
+    ) -> Result<GroupNorm> {
+        let weight = self.vector(&format!("{name}.weight"), channels)?;
+        let bias = self.vector(&format!("{name}.bias"), channels)?;
+        Ok(GroupNorm::from_tensors(weight, bias, groups, epsilon))
+    }
+
+    fn layer_norm(&self, name: &str, channels: usize, epsilon: f64) -> Result<LayerNorm> {
+        let weight = self.vector(&format!("{name}.weight"), channels)?;
+        let bias = self.vector(&format!("{name}.bias"), channels)?;
+        Ok(LayerNorm::from_tensors(weight, bias, epsilon))
+    }
+
+    fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>> {
+        let values = self.read(name, &[&[rows, width]])?;
+        Ok(engine::tensor(values, [rows, width], &self.device))
+    }
+}

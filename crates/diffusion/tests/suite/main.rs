@@ -1,0 +1,50 @@
+//! Integration tests of the Stable Diffusion core.
+
+mod golden_models;
+mod golden_samplers;
+mod golden_schedule;
+mod golden_tokenizer;
+mod opening;
+
+use std::path::{Path, PathBuf};
+
+use diffusion::{Base, layout::{from_nchw, to_nchw}};
+use engine::Tensor;
+use golden::Golden;
+
+/// The small pipeline of the golden folder.
+fn tiny() -> Base {
+    open(&golden::path("tiny-sd"))
+}
+
+fn open(path: &Path) -> Base {
+    Base::open(path, &engine::cpu()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Everything that holds the same weights as the small pipeline: the folder
+/// and the single files.
+fn tiny_files() -> Vec<PathBuf> {
+    let files = ["tiny-sd", "tiny-sd.ckpt", "tiny-sd.safetensors"];
+    let found: Vec<PathBuf> =
+        files.iter().map(|f| golden::path(f)).filter(|p| p.exists()).collect();
+    assert!(found.len() >= 2, "the folder and at least one single file");
+    found
+}
+
+/// A golden tensor `[n, c, h, w]`, channels last.
+fn image(golden: &Golden, name: &str) -> Tensor<4> {
+    from_nchw(golden.f32(name), golden.shape(name), &engine::cpu())
+}
+
+/// A golden tensor of rank 3.
+fn context(golden: &Golden, name: &str) -> Tensor<3> {
+    engine::tensor(golden.f32(name), golden.shape(name), &engine::cpu())
+}
+
+fn timesteps(golden: &Golden, name: &str) -> Vec<f64> {
+    golden.i64(name).into_iter().map(|t| t as f64).collect()
+}
+
+fn values(x: Tensor<4>) -> Vec<f32> {
+    to_nchw(x).0
+}

@@ -1,0 +1,56 @@
+//! Layers over frozen or trained weights.
+//!
+//! A model is *built* from a [`WeightSource`]: the frozen base reads its file
+//! and packs each matrix once, a training program hands out tensors that
+//! collect gradients. The model code is the same for both.
+
+mod conv;
+mod linear;
+mod norm;
+
+pub use conv::{Conv2d, ConvShape, Padding};
+pub use linear::Linear;
+pub use norm::{GroupNorm, LayerNorm};
+
+use crate::Tensor;
+
+/// Where a model's weights come from while it is being built.
+///
+/// Names are dotted paths as in diffusers' files, without the final
+/// `.weight` / `.bias`.
+pub trait WeightSource {
+    /// What can go wrong: a missing name, a wrong shape.
+    type Error;
+
+    /// `y = x W^T + b` with `W` of shape `[outputs, inputs]`.
+    fn linear(
+        &self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+    ) -> Result<Linear, Self::Error>;
+
+    /// A convolution with weights `[outputs, inputs, kernel, kernel]`.
+    fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d, Self::Error>;
+
+    /// Group norm over `channels` in `groups` groups.
+    fn group_norm(
+        &self,
+        name: &str,
+        groups: usize,
+        channels: usize,
+        epsilon: f64,
+    ) -> Result<GroupNorm, Self::Error>;
+
+    /// Layer norm over the last dimension of `channels`.
+    fn layer_norm(
+        &self,
+        name: &str,
+        channels: usize,
+        epsilon: f64,
+    ) -> Result<LayerNorm, Self::Error>;
+
+    /// A table of `rows` vectors of `width` values; `name` is complete here.
+    fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Self::Error>;
+}

@@ -1,0 +1,88 @@
+//! The photos as the training sees them: encoded once.
+
+use std::path::{Path, PathBuf};
+
+use diffusion::{layout::to_nchw, vae::Encoder};
+use engine::{Device, Tensor};
+use images::{Filter, Picture};
+
+use crate::Result;
+
+/// A photo's latent distribution.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// Where it came from.
+    pub path: PathBuf,
+    mean: Tensor<4>,
+    std: Tensor<4>,
+    scale: f64,
+}
+
+impl Encoded {
+    /// Encodes a photo at a size, in pixels, by plain resizing.
+    pub fn new(
+        path: &Path,
+        photo: &Picture,
+        (width, height): (usize, usize),
+        vae: &Encoder,
+        scale: f64,
+        device: &Device,
+    ) -> Self {
+        let resized = images::resize(photo, width, height, Filter::Bilinear);
+        let pixels = engine::tensor(resized.to_unit(), [1, height, width, 3], device);
+        let posterior = vae.forward(pixels);
+        Self { path: path.to_owned(), mean: posterior.mean(), std: posterior.std(), scale }
+    }
+
+    /// Latents drawn from the posterior, as the U-Net wants them:
+    /// `[1, height, width, channels]`. `noise` holds as many normal numbers,
+    /// in the order `[channels, height, width]`.
+    pub fn sample(&self, noise: Vec<f32>) -> Tensor<4> {
+        let [_, h, w, c] = self.mean.dims();
+        let noise = diffusion::layout::from_nchw(noise, [1, c, h, w], &self.mean.device());
+        (self.mean.clone() + self.std.clone() * noise) * self.scale
+    }
+
+    /// The most likely latents, as the U-Net wants them.
+    pub fn mode(&self) -> Tensor<4> {
+        self.mean.clone() * self.scale
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.mean.shape().num_elements()
+    }
+
+    /// Never true.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most likely latents for a file: values and shape
+    /// `[channels, height, width]`.
+    pub fn to_file(&self) -> (Vec<f32>, [usize; 3]) {
+        let (values, [_, c, h, w]) = to_nchw(self.mode());
+        (values, [c, h, w])
+    }
+}
+
+/// The encoded photos of a training, in the order of their names.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// At least one.
+    pub photos: Vec<Encoded>,
+}
+
+impl Dataset {
+    /// The photo and the reference of a training sample: two different ones
+    /// where there are at least two.
+    pub fn pair(&self, draw: &crate::draw::Draw, name: &str) -> (usize, usize) {
+        let count = self.photos.len();
+        let photo = draw.below(&format!("{name} photo"), count);
+        if count == 1 {
+            return (photo, photo);
+        }
+        let step = 1 + draw.below(&format!("{name} reference"), count - 1);
+        (photo, (photo + step) % count)
+    }
+}

@@ -1,0 +1,290 @@
+//! Generation: one code path for `generate` and for previews in training.
+
+use diffusion::{
+    Placeholder, Prompt, Schedule, Tokenizer,
+    layout::{from_nchw, to_nchw},
+    sampler::{self, Sampler, Settings, Step},
+    text::TextEncoder,
+    unet::UNet,
+    vae::Decoder,
+};
+use engine::{Tensor, rng::TorchRng};
+use images::Picture;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    methods::{Method, Request},
+};
+
+/// The frozen parts that drawing needs.
+pub struct Model<'a> {
+    /// Tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// Text encoder.
+    pub text: &'a TextEncoder,
+    /// U-Net.
+    pub unet: &'a UNet,
+    /// Decoding half of the VAE.
+    pub decoder: &'a Decoder,
+    /// Noise schedule.
+    pub schedule: &'a Schedule,
+    /// Pixels a latent stands for, along a side.
+    pub factor: usize,
+    /// Latent channels.
+    pub channels: usize,
+}
+
+/// What to draw.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Job {
+    /// Prompt with the placeholder.
+    pub prompt: String,
+    /// Negative prompt, empty for none.
+    pub negative: String,
+    /// Name of the sampler.
+    pub sampler: String,
+    /// Sampling steps.
+    pub steps: usize,
+    /// Fresh noise a step, 0 to 1.
+    pub eta: f64,
+    /// Guidance scale; 1 leaves the unconditional half out.
+    pub guidance: f64,
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Seed of the first picture; picture `i` has `seed + i`.
+    pub seed: u64,
+    /// Number of pictures.
+    pub count: usize,
+    /// Pictures in one pass; changes speed and memory, never a picture.
+    pub batch: usize,
+}
+
+impl Job {
+    /// The paper's settings: DDIM, 50 steps, eta 0, guidance 7.5.
+    pub fn new(prompt: &str, size: usize) -> Self {
+        Self {
+            prompt: prompt.into(),
+            negative: String::new(),
+            sampler: Sampler::default().name().into(),
+            steps: 50,
+            eta: 0.0,
+            guidance: 7.5,
+            width: size,
+            height: size,
+            seed: 0,
+            count: 1,
+            batch: 1,
+        }
+    }
+
+    /// Checks the values that no model is needed for, and lays out the steps.
+    pub fn plan(&self, schedule: &Schedule) -> Result<Vec<Step>> {
+        let wrong = |option: &str, found: String, expected: &str| Error::Setting {
+            option: option.into(),
+            found,
+            expected: expected.into(),
+        };
+        if !(self.guidance.is_finite() && (0.0..=100.0).contains(&self.guidance)) {
+            let expected = "a number from 0 to 100 (7.5 is usual, 1 is none)";
+            return Err(wrong("--guidance", self.guidance.to_string(), expected));
+        }
+        if !(1..=100_000).contains(&self.count) {
+            return Err(wrong("--count", self.count.to_string(), "a number from 1 to 100000"));
+        }
+        if !(1..=256).contains(&self.batch) {
+            return Err(wrong("--batch", self.batch.to_string(), "a number from 1 to 256"));
+        }
+        let sampler: Sampler = self.sampler.parse()?;
+        Ok(sampler.plan(schedule, &Settings { steps: self.steps, eta: self.eta })?)
+    }
+
+    /// Tokenises the prompts.
+    ///
+    /// # Errors
+    /// If the placeholder is not in the prompt, or only in the part that does
+    /// not fit, unless `without_placeholder` allows it.
+    pub fn prompts(
+        &self,
+        tokenizer: &Tokenizer,
+        placeholder: Placeholder,
+        without_placeholder: bool,
+    ) -> Result<Prompts> {
+        let positive = tokenizer.encode(&self.prompt, Some(placeholder))?;
+        let negative = tokenizer.encode(&self.negative, Some(placeholder))?;
+        if positive.placeholders.is_empty() && !without_placeholder {
+            let text = placeholder.text;
+            return Err(Error::Prompt(format!(
+                "the prompt \"{}\" does not hold the placeholder \"{text}\" (or only beyond what fits): \
+                 write it where the object goes, as in \"a photo of {text} on the beach\", or add \
+                 --allow-no-placeholder",
+                self.prompt
+            )));
+        }
+        Ok(Prompts { positive, negative })
+    }
+}
+
+/// Tokenised prompts of a job.
+#[derive(Clone, Debug)]
+pub struct Prompts {
+    /// What to draw.
+    pub positive: Prompt,
+    /// What not to draw; empty for none.
+    pub negative: Prompt,
+}
+
+impl Prompts {
+    /// Sentences about words that do not fit the text encoder.
+    pub fn warnings(&self) -> Vec<String> {
+        let cut = |which: &str, prompt: &Prompt| {
+            prompt.dropped.as_ref().map(|words| {
+                format!("the {which} is too long, this part is not used: \"{words}\"")
+            })
+        };
+        let both = [cut("prompt", &self.positive), cut("negative prompt", &self.negative)];
+        both.into_iter().flatten().collect()
+    }
+}
+
+/// A drawn picture.
+pub struct Drawn {
+    /// Its number in the job, from 0.
+    pub index: usize,
+    /// Its seed.
+    pub seed: u64,
+    /// The picture.
+    pub picture: Picture,
+    /// Latents it was decoded from, `[channels, height, width]`.
+    pub latents: Vec<f32>,
+    /// Latents it started from.
+    pub start: Vec<f32>,
+    /// Shape of both.
+    pub shape: [usize; 3],
+}
+
+/// Whoever follows a job; each call may end it with an error.
+pub trait Watch {
+    /// A sampling step of some pictures was done; `done` of `total` in the job.
+    fn step(&mut self, done: usize, total: usize) -> Result<()>;
+    /// A picture is finished.
+    fn picture(&mut self, drawn: Drawn) -> Result<()>;
+}
+
+/// Draws a job's pictures. `start` gives the latents to start from, a row of
+/// `channels * height * width` values each, in place of the seeds' noise.
+pub fn generate(
+    model: &Model,
+    method: &dyn Method,
+    job: &Job,
+    prompts: &Prompts,
+    reference: Option<&Tensor<4>>,
+    start: Option<&[Vec<f32>]>,
+    watch: &mut dyn Watch,
+) -> Result<()> {
+    let plan = job.plan(model.schedule)?;
+    let request = Request { unet: model.unet, text: model.text, prompts, job, reference };
+    let mut denoiser = method.denoiser(&request)?;
+    let shape = [model.channels, job.height / model.factor, job.width / model.factor];
+    let total = job.count * plan.len();
+    for first in (0..job.count).step_by(job.batch) {
+        let count = job.batch.min(job.count - first);
+        let mut rows: Vec<Row> =
+            (first..first + count).map(|i| Row::new(i, job.seed, shape, start)).collect();
+        let device = model.text.device();
+        let latents = stack(rows.iter().map(|row| row.start.clone()), shape, &device);
+        let mut failure = None;
+        let result = sampler::sample(
+            &plan,
+            denoiser.as_mut(),
+            latents,
+            &mut || stack(rows.iter_mut().map(Row::noise), shape, &device),
+            &mut |i, x| {
+                let done = first * plan.len() + (i + 1) * count;
+                let followed = finite(x, i, plan.len(), first, job.seed);
+                followed.and_then(|()| watch.step(done, total)).map_err(|e| {
+                    failure = Some(e);
+                    diffusion::Error::Sampling("ended by its watcher".into())
+                })
+            },
+        );
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        for (row, latents) in rows.into_iter().zip(split(result?)) {
+            watch.picture(row.finish(model, latents, shape)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// A picture under way with its own random numbers.
+struct Row {
+    index: usize,
+    seed: u64,
+    rng: TorchRng,
+    start: Vec<f32>,
+}
+
+impl Row {
+    fn new(index: usize, seed: u64, shape: [usize; 3], start: Option<&[Vec<f32>]>) -> Self {
+        let seed = seed.wrapping_add(index as u64);
+        let mut rng = TorchRng::new(seed);
+        let noise = rng.randn(shape.iter().product());
+        let start = start.map_or(noise, |rows| rows[index].clone());
+        Self { index, seed, rng, start }
+    }
+
+    fn noise(&mut self) -> Vec<f32> {
+        self.rng.randn(self.start.len())
+    }
+
+    fn finish(self, model: &Model, latents: Tensor<4>, shape: [usize; 3]) -> Result<Drawn> {
+        let pixels = model.decoder.forward(latents.clone());
+        let [_, height, width, _] = pixels.dims();
+        let values = engine::values(pixels);
+        if !values.iter().all(|v| v.is_finite()) {
+            return Err(not_finite("the decoded picture", "the VAE", self.index, self.seed));
+        }
+        let picture = Picture::from_unit(&values, width, height);
+        let Self { index, seed, start, .. } = self;
+        Ok(Drawn { index, seed, picture, latents: to_nchw(latents).0, start, shape })
+    }
+}
+
+fn stack(
+    rows: impl Iterator<Item = Vec<f32>>,
+    [c, h, w]: [usize; 3],
+    device: &engine::Device,
+) -> Tensor<4> {
+    let rows: Vec<Vec<f32>> = rows.collect();
+    let count = rows.len();
+    from_nchw(rows.concat(), [count, c, h, w], device)
+}
+
+fn split(latents: Tensor<4>) -> Vec<Tensor<4>> {
+    (0..latents.dims()[0]).map(|i| latents.clone().narrow(0, i, 1)).collect()
+}
+
+/// Checks the latents of each picture after a step.
+fn finite(x: &Tensor<4>, step: usize, steps: usize, first: usize, seed: u64) -> Result<()> {
+    let rows = x.dims()[0];
+    let values = engine::values(x.clone());
+    for (i, row) in values.chunks(values.len() / rows).enumerate() {
+        if !row.iter().all(|v| v.is_finite()) {
+            let (place, index) = (format!("step {} of {steps}", step + 1), first + i);
+            return Err(not_finite("the latents", &place, index, seed + index as u64));
+        }
+    }
+    Ok(())
+}
+
+fn not_finite(tensor: &str, place: &str, index: usize, seed: u64) -> Error {
+    Error::NotFinite {
+        tensor: tensor.into(),
+        place: format!("{place}, picture {index} (seed {seed})"),
+        advice: "lower --guidance, or check the adapter and the base model".into(),
+    }
+}

@@ -1,0 +1,139 @@
+//! The loss of one batch and its gradients, by block-wise replay.
+
+use std::collections::BTreeMap;
+
+use diffusion::unet::UNet;
+use engine::{
+    Tensor,
+    params::{Gradients as Sums, Params},
+    replay::{Seeds, leaf},
+};
+
+use super::{
+    Sites,
+    inject::{Blocks, Inject, InjectBack},
+    reference::{Capture, CaptureBack, LayerGradient, Layers, Positions},
+};
+
+/// What goes into one evaluation of the loss; rows are samples.
+pub struct Inputs {
+    /// Noisy latents `[batch, height, width, channels]`.
+    pub noisy: Tensor<4>,
+    /// The noise in them.
+    pub noise: Tensor<4>,
+    /// Clean latents of the references.
+    pub reference: Tensor<4>,
+    /// Timesteps.
+    pub timesteps: Vec<f64>,
+    /// Text context `[batch, positions, width]`.
+    pub context: Tensor<3>,
+    /// Placeholder and end-of-text positions.
+    pub positions: Vec<Positions>,
+}
+
+/// The two parts of the loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parts {
+    /// `mean((eps - noise)^2)`.
+    pub denoising: f64,
+    /// The regulariser before its weight.
+    pub regulariser: f64,
+}
+
+/// A loss with its gradients.
+pub struct Evaluated {
+    /// Its parts.
+    pub parts: Parts,
+    /// The predicted noise.
+    pub predicted: Tensor<4>,
+    /// The reference stream's layers, for looking at the masks.
+    pub layers: Layers,
+    /// Gradients of the image attention's weights.
+    pub weights: Sums,
+    /// Gradient of the text context, through both streams.
+    pub context: Tensor<3>,
+}
+
+/// Evaluates the loss `denoising + weight * regulariser` and its gradients.
+pub fn evaluate(
+    unet: &UNet,
+    sites: &Sites,
+    params: &Params,
+    blocks: &Blocks,
+    inputs: &Inputs,
+    weight: f64,
+) -> Evaluated {
+    let last = sites.last().map(|site| site.index);
+    let Inputs { noisy, noise, reference, timesteps, context, positions } = inputs;
+
+    let mut capture = Capture::new(sites, positions);
+    let (_, back_of_reference) =
+        unet.record(reference.clone(), timesteps, context, &mut capture, last);
+    let mut inject = Inject { blocks, layers: &capture.layers };
+    let (predicted, back_of_noisy) =
+        unet.record(noisy.clone(), timesteps, context, &mut inject, None);
+
+    let error = predicted.clone() - noise.clone();
+    let denoising = mean_square(&error);
+    let (regulariser, maps) = regulariser(&capture.layers, weight);
+
+    // Noisy stream first: it says what arrives at the reference's tokens.
+    let count = error.shape().num_elements() as f64;
+    let mut back = InjectBack::new(params, &capture.layers);
+    let through_noisy = unet.replay(back_of_noisy, Some(error * (2.0 / count)), &mut back);
+    let InjectBack { weights, reference: mut tokens, .. } = back;
+
+    let arriving = maps
+        .into_iter()
+        .map(|(site, maps)| {
+            (site, LayerGradient { tokens: tokens.remove(&site), maps: Some(maps) })
+        })
+        .collect();
+    let mut back = CaptureBack::new(&capture, arriving);
+    let through_reference = unet.replay(back_of_reference, None, &mut back);
+
+    Evaluated {
+        parts: Parts { denoising, regulariser },
+        predicted,
+        layers: capture.layers,
+        weights,
+        context: through_noisy + through_reference,
+    }
+}
+
+fn mean_square(error: &Tensor<4>) -> f64 {
+    let values = engine::values(error.clone());
+    let sum: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    sum / values.len() as f64
+}
+
+/// The regulariser, summed over the layers, and `weight` times its gradient to
+/// each layer's maps.
+fn regulariser(layers: &Layers, weight: f64) -> (f64, BTreeMap<usize, Tensor<3>>) {
+    let mut total = 0.0;
+    let mut gradients = BTreeMap::new();
+    for (&site, layer) in layers {
+        let maps = leaf(&layer.maps);
+        let value = distance(&maps);
+        total += f64::from(engine::values(value.clone())[0]);
+        let mut seeds = Seeds::default();
+        seeds.add(value.clone(), value.ones_like() * weight);
+        let gradient = seeds.backward().take(&maps);
+        gradients.insert(site, gradient.expect("the regulariser depends on the maps"));
+    }
+    (total, gradients)
+}
+
+/// How far the placeholder's map is from the end of the text's, each divided
+/// by its largest value: `mean((A*/max A* - A_eot/max A_eot)^2)`. The latter
+/// is a target and gets no gradient.
+pub fn distance(maps: &Tensor<3>) -> Tensor<1> {
+    let placeholder = normalised(maps.clone().narrow(1, 0, 1));
+    let end_of_text = normalised(maps.clone().narrow(1, 1, 1).detach());
+    (placeholder - end_of_text).square().mean()
+}
+
+/// Divided by its largest value; a map of zeros stays one.
+fn normalised(map: Tensor<3>) -> Tensor<3> {
+    map.clone() / map.max_dim(2).clamp_min(f32::MIN_POSITIVE)
+}

@@ -1,0 +1,201 @@
+//! ViCo (Hao et al. 2023, arXiv 2306.00971): image attention to a reference
+//! photo and a learned token, with an automatic mask and a regulariser.
+
+pub mod block;
+pub mod denoiser;
+pub mod inject;
+pub mod loss;
+pub mod mask;
+pub mod reference;
+
+use diffusion::{Prompt, denoise::Denoiser, unet::Site};
+use engine::{
+    Device, Tensor,
+    params::{Param, Params},
+    replay::{Seeds, leaf},
+};
+
+use self::{
+    block::ImageBlock,
+    denoiser::VicoDenoiser,
+    inject::Blocks,
+    loss::{Inputs, Parts},
+    reference::Positions,
+};
+use super::{Batch, Evaluated, Frozen, Method, Request};
+use crate::{Error, Result, draw::Draw};
+
+/// The transformers with image attention.
+pub type Sites = Vec<Site>;
+
+/// Name of the learned token among the parameters.
+pub const TOKEN: &str = "placeholder_embedding";
+
+/// Learning rates and weights of ViCo's recipe.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Of the learned token.
+    pub token: f64,
+    /// Of image attention.
+    pub attention: f64,
+    /// Weight of the regulariser.
+    pub regulariser: f64,
+}
+
+/// What ViCo learns.
+pub struct Vico {
+    sites: Sites,
+    params: Params,
+    rates: Rates,
+}
+
+impl Vico {
+    /// Fresh image attention; the token starts from a class word's embedding
+    /// `[width]`.
+    pub fn new(
+        all_sites: &[Site],
+        token: Vec<f32>,
+        rates: Rates,
+        draw: &Draw,
+        device: &Device,
+    ) -> Self {
+        let sites = block::sites(all_sites);
+        let mut params = Params::default();
+        for site in &sites {
+            block::initialise(site, &mut params, draw, device);
+        }
+        let width = token.len();
+        params.insert(TOKEN, Param::new(token, &[1, width], device));
+        Self { sites, params, rates }
+    }
+
+    /// From parameters that were learned before.
+    ///
+    /// # Errors
+    /// If a parameter is missing, unknown, or of another shape than this U-Net
+    /// and text encoder want.
+    pub fn from_params(
+        all_sites: &[Site],
+        token_width: usize,
+        params: Params,
+        rates: Rates,
+    ) -> Result<Self> {
+        let sites = block::sites(all_sites);
+        let mut expected: Vec<(String, Vec<usize>)> = sites.iter().flat_map(block::weights).collect();
+        let vectors = params.get(TOKEN).map_or(1, |p| p.shape()[0]);
+        expected.push((TOKEN.into(), vec![vectors, token_width]));
+        super::check_params(&params, &expected)?;
+        Ok(Self { sites, params, rates })
+    }
+
+    /// The transformers with image attention.
+    pub fn sites(&self) -> &Sites {
+        &self.sites
+    }
+
+    /// The learned vectors `[vectors, width]`.
+    pub fn token(&self) -> Tensor<2> {
+        let shape = self.params.get(TOKEN).expect("checked at the start").shape();
+        self.params.tensor(TOKEN, [shape[0], shape[1]])
+    }
+
+    /// The image-attention blocks, ready to use.
+    pub fn blocks(&self) -> Blocks {
+        let build = |site: &Site| {
+            let Ok(block) = ImageBlock::build(&self.params, site);
+            (site.index, block)
+        };
+        self.sites.iter().map(build).collect()
+    }
+
+    fn inputs(&self, frozen: &Frozen, batch: &Batch, context: Tensor<3>) -> Inputs {
+        let noisy = frozen.schedule.add_noise(
+            batch.latents.clone(),
+            batch.noise.clone(),
+            &batch.timesteps,
+        );
+        Inputs {
+            noisy,
+            noise: batch.noise.clone(),
+            reference: batch.references.clone(),
+            timesteps: batch.timesteps.iter().map(|&t| t as f64).collect(),
+            context,
+            positions: batch.prompts.iter().map(positions).collect(),
+        }
+    }
+}
+
+impl Method for Vico {
+    fn name(&self) -> &'static str {
+        "vico"
+    }
+
+    fn params(&self) -> &Params {
+        &self.params
+    }
+
+    fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
+    fn learning_rate(&self, parameter: &str) -> f64 {
+        if parameter == TOKEN { self.rates.token } else { self.rates.attention }
+    }
+
+    fn token_vectors(&self) -> usize {
+        self.token().dims()[0]
+    }
+
+    fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
+        let token = leaf(&self.token());
+        let context = frozen.text.forward(&batch.prompts, Some(token.clone()));
+        let inputs = self.inputs(frozen, batch, context.clone().inner());
+        let evaluated = loss::evaluate(
+            frozen.unet,
+            &self.sites,
+            &self.params,
+            &self.blocks(),
+            &inputs,
+            self.rates.regulariser,
+        );
+        let mut gradients = evaluated.weights;
+        let mut seeds = Seeds::default();
+        seeds.add(context, evaluated.context);
+        if let Some(gradient) = seeds.backward().take(&token) {
+            gradients.add(TOKEN, gradient);
+        }
+        let Parts { denoising, regulariser } = evaluated.parts;
+        Evaluated {
+            loss: denoising + self.rates.regulariser * regulariser,
+            parts: vec![("denoising", denoising), ("regulariser", regulariser)],
+            gradients,
+        }
+    }
+
+    fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
+        let Request { unet, text, prompts, job, reference } = *request;
+        let reference = reference.ok_or_else(|| {
+            let advice = "the adapter was saved without photos: give one with --reference PHOTO";
+            Error::Prompt(advice.into())
+        })?;
+        let mut rows = vec![prompts.positive.clone()];
+        if job.guidance != 1.0 {
+            rows.insert(0, prompts.negative.clone());
+        }
+        Ok(Box::new(VicoDenoiser {
+            unet,
+            sites: &self.sites,
+            blocks: self.blocks(),
+            reference: reference.clone(),
+            context: text.forward(&rows, Some(self.token())),
+            positions: positions(&prompts.positive),
+            guidance: job.guidance,
+        }))
+    }
+}
+
+/// Where a prompt's maps are taken from.
+pub fn positions(prompt: &Prompt) -> Positions {
+    let end_of_text = prompt.end_of_text;
+    Positions { placeholder: prompt.placeholder().unwrap_or(end_of_text), end_of_text }
+}

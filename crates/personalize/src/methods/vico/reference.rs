@@ -1,0 +1,159 @@
+//! The reference stream: what image attention reads from the reference photo.
+
+use std::collections::BTreeMap;
+
+use diffusion::unet::{Processor, Replay, Site, UNet};
+use engine::{
+    Tensor,
+    ops::KeyMask,
+    replay::{Gradients, Seeds},
+};
+
+use super::mask::{Otsu, otsu};
+
+/// Positions that steer the reference stream, of one sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Positions {
+    /// The placeholder's first position; the end of the text for a prompt
+    /// without it.
+    pub placeholder: usize,
+    /// The first end-of-text position.
+    pub end_of_text: usize,
+}
+
+/// What the reference stream leaves at one transformer.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Tokens behind the frozen block: `[rows, n, channels]`.
+    pub tokens: Tensor<3>,
+    /// How much each patch looks at the placeholder and at the end of the
+    /// text: `[rows, 2, n]`.
+    pub maps: Tensor<3>,
+    /// The automatic mask of each row.
+    pub masks: Vec<Otsu>,
+    /// The same as flags for the attention.
+    pub keep: KeyMask,
+}
+
+impl Layer {
+    fn new(tokens: Tensor<3>, maps: Tensor<3>) -> Self {
+        let [rows, _, keys] = maps.dims();
+        let placeholder = engine::values(maps.clone().narrow(1, 0, 1));
+        let masks: Vec<Otsu> = placeholder.chunks(keys).map(otsu).collect();
+        let keep = masks.iter().flat_map(|mask| mask.keep.iter().copied()).collect();
+        Self { tokens, maps, masks, keep: KeyMask { rows, keys, keep } }
+    }
+}
+
+/// The layers of image attention by transformer number.
+pub type Layers = BTreeMap<usize, Layer>;
+
+/// Gathers the layers while the reference goes through the U-Net.
+pub struct Capture {
+    columns: BTreeMap<usize, Vec<Vec<usize>>>,
+    /// What was gathered.
+    pub layers: Layers,
+}
+
+impl Capture {
+    /// For the given sites and one pair of positions a row.
+    pub fn new(sites: &[Site], positions: &[Positions]) -> Self {
+        let columns: Vec<Vec<usize>> =
+            positions.iter().map(|p| vec![p.placeholder, p.end_of_text]).collect();
+        let columns = sites.iter().map(|site| (site.index, columns.clone())).collect();
+        Self { columns, layers: Layers::new() }
+    }
+
+    /// Sends the reference through the U-Net, only as far as it is needed.
+    ///
+    /// # Shapes
+    /// `reference [rows, height, width, channels]`, a row of `context` and one
+    /// pair of positions for each.
+    pub fn run(
+        unet: &UNet,
+        sites: &[Site],
+        reference: Tensor<4>,
+        timesteps: &[f64],
+        context: &Tensor<3>,
+        positions: &[Positions],
+    ) -> Layers {
+        let mut capture = Self::new(sites, positions);
+        if let Some(last) = sites.last() {
+            unet.forward_until(last.index, reference, timesteps, context, &mut capture);
+        }
+        capture.layers
+    }
+}
+
+impl Processor for Capture {
+    fn columns(&self, site: &Site) -> Option<&[Vec<usize>]> {
+        self.columns.get(&site.index).map(Vec::as_slice)
+    }
+
+    fn after_block(
+        &mut self,
+        site: &Site,
+        tokens: Tensor<3>,
+        maps: Option<Tensor<3>>,
+    ) -> Tensor<3> {
+        if let Some(maps) = maps {
+            self.layers.insert(site.index, Layer::new(tokens.clone(), maps));
+        }
+        tokens
+    }
+}
+
+/// Gradients that arrive at one layer from outside the reference stream.
+#[derive(Default)]
+pub struct LayerGradient {
+    /// Of the tokens, from image attention.
+    pub tokens: Option<Tensor<3>>,
+    /// Of the maps, from the regulariser.
+    pub maps: Option<Tensor<3>>,
+}
+
+/// The reference stream on the way back.
+pub struct CaptureBack {
+    columns: BTreeMap<usize, Vec<Vec<usize>>>,
+    arriving: BTreeMap<usize, LayerGradient>,
+    /// Site, tokens and maps of the step just run again.
+    seen: Option<(usize, Tensor<3>, Tensor<3>)>,
+}
+
+impl CaptureBack {
+    /// For a capture that was run, and the gradients of its layers.
+    pub fn new(forward: &Capture, arriving: BTreeMap<usize, LayerGradient>) -> Self {
+        Self { columns: forward.columns.clone(), arriving, seen: None }
+    }
+}
+
+impl Processor for CaptureBack {
+    fn columns(&self, site: &Site) -> Option<&[Vec<usize>]> {
+        self.columns.get(&site.index).map(Vec::as_slice)
+    }
+
+    fn after_block(
+        &mut self,
+        site: &Site,
+        tokens: Tensor<3>,
+        maps: Option<Tensor<3>>,
+    ) -> Tensor<3> {
+        self.seen = maps.map(|maps| (site.index, tokens.clone(), maps));
+        tokens
+    }
+}
+
+impl Replay for CaptureBack {
+    fn seeds(&mut self, seeds: &mut Seeds) {
+        let Some((site, tokens, maps)) = self.seen.take() else { return };
+        let gradient = self.arriving.remove(&site).unwrap_or_default();
+        if let Some(gradient) = gradient.tokens {
+            seeds.add(tokens, gradient);
+        }
+        if let Some(gradient) = gradient.maps {
+            seeds.add(maps, gradient);
+        }
+    }
+
+    fn collect(&mut self, _: &mut Gradients) {}
+}

@@ -1,0 +1,102 @@
+//! The recipe of a training: everything that decides its result, besides the
+//! photos and the base model.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, methods::vico::Rates};
+
+/// A resolved recipe; it lies in every run folder and in the adapter file.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Method, `vico`.
+    pub method: String,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Samples a forward pass.
+    pub batch: usize,
+    /// Batches an optimizer step.
+    pub accumulate: usize,
+    /// Width and height of the training pictures, pixels.
+    pub size: usize,
+    /// Text that stands for the learned token.
+    pub placeholder: String,
+    /// Class word whose embedding the token starts from.
+    pub init_word: String,
+    /// Learning rate of the token.
+    pub lr_token: f64,
+    /// Learning rate of image attention.
+    pub lr_attention: f64,
+    /// Weight of the regulariser.
+    pub reg_weight: f64,
+    /// AdamW's weight decay, on everything learned.
+    pub weight_decay: f64,
+    /// Seed of all random numbers.
+    pub seed: u64,
+}
+
+/// The most optimizer steps a recipe may ask for.
+const MOST_STEPS: u64 = 1_000_000;
+
+impl Recipe {
+    /// The paper's recipe at a base model's own picture size.
+    pub fn vico(init_word: &str, size: usize) -> Self {
+        Self {
+            method: "vico".into(),
+            steps: 400,
+            batch: 4,
+            accumulate: 1,
+            size,
+            placeholder: "*".into(),
+            init_word: init_word.into(),
+            lr_token: 5e-3,
+            lr_attention: 1e-5,
+            reg_weight: 5e-4,
+            weight_decay: 0.01,
+            seed: 0,
+        }
+    }
+
+    /// Learning rates for the method.
+    pub fn rates(&self) -> Rates {
+        Rates { token: self.lr_token, attention: self.lr_attention, regulariser: self.reg_weight }
+    }
+
+    /// Checks every value.
+    pub fn check(&self) -> Result<()> {
+        if self.method != "vico" {
+            return Err(setting("method", &self.method, "vico"));
+        }
+        whole("--steps", self.steps, MOST_STEPS)?;
+        whole("--batch", self.batch as u64, 256)?;
+        whole("--accumulate", self.accumulate as u64, 4096)?;
+        rate("--lr-token", self.lr_token)?;
+        rate("--lr-attention", self.lr_attention)?;
+        rate("--reg-weight", self.reg_weight)?;
+        rate("weight_decay", self.weight_decay)?;
+        let word = &self.placeholder;
+        let plain = |c: char| !c.is_whitespace() && !c.is_control();
+        if word.is_empty() || word.chars().count() > 64 || !word.chars().all(plain) {
+            return Err(setting("--placeholder", word, "1 to 64 characters without spaces"));
+        }
+        Ok(())
+    }
+}
+
+fn whole(option: &str, value: u64, most: u64) -> Result<()> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(setting(option, &value.to_string(), &format!("a whole number from 1 to {most}")))
+}
+
+fn rate(option: &str, value: f64) -> Result<()> {
+    if value.is_finite() && (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(setting(option, &value.to_string(), "a number from 0 to 1"))
+}
+
+fn setting(option: &str, found: &str, expected: &str) -> Error {
+    Error::Setting { option: option.into(), found: found.into(), expected: expected.into() }
+}

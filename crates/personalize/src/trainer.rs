@@ -1,0 +1,184 @@
+//! The training loop's one step, the same for every method.
+
+use diffusion::{Placeholder, Tokenizer, layout::from_nchw};
+use engine::{
+    Tensor,
+    optim::{AdamW, AdamWConfig},
+    params::Gradients,
+};
+use serde::Serialize;
+
+use crate::{
+    Error, Recipe, Result,
+    captions::{self, TEMPLATES},
+    dataset::Dataset,
+    draw::Draw,
+    methods::{Batch, Frozen, Method},
+};
+
+/// A training under way.
+pub struct Trainer<'a> {
+    frozen: Frozen<'a>,
+    tokenizer: &'a Tokenizer,
+    dataset: &'a Dataset,
+    recipe: &'a Recipe,
+    draw: Draw,
+    /// What is learned.
+    pub method: Box<dyn Method>,
+    /// AdamW with its state.
+    pub optimizer: AdamW,
+}
+
+/// What one optimizer step reports; also a line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Steps taken, counting this one.
+    pub step: u64,
+    /// The loss before the update.
+    pub loss: f64,
+    /// Its parts by name.
+    #[serde(flatten)]
+    pub parts: std::collections::BTreeMap<&'static str, f64>,
+    /// Length of the gradient over all parameters.
+    pub gradient_norm: f64,
+}
+
+impl<'a> Trainer<'a> {
+    /// Before the first step.
+    pub fn new(
+        frozen: Frozen<'a>,
+        tokenizer: &'a Tokenizer,
+        dataset: &'a Dataset,
+        recipe: &'a Recipe,
+        method: Box<dyn Method>,
+    ) -> Self {
+        let optimizer = AdamW::new(optimizer_config(recipe));
+        let draw = Draw::new(recipe.seed);
+        Self { frozen, tokenizer, dataset, recipe, draw, method, optimizer }
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> u64 {
+        self.optimizer.steps()
+    }
+
+    /// One optimizer step over `accumulate` batches.
+    ///
+    /// # Errors
+    /// If the loss or a gradient is not finite; nothing was updated then.
+    pub fn advance(&mut self) -> Result<Report> {
+        let step = self.steps() + 1;
+        let mut gradients = Gradients::default();
+        let mut report =
+            Report { step, loss: 0.0, parts: Default::default(), gradient_norm: 0.0 };
+        let share = 1.0 / self.recipe.accumulate as f64;
+        for index in 0..self.recipe.accumulate {
+            let batch = self.batch(step, index)?;
+            let evaluated = self.method.evaluate(&self.frozen, &batch);
+            finite_loss(evaluated.loss, step, &batch)?;
+            report.loss += evaluated.loss * share;
+            for (name, value) in evaluated.parts {
+                *report.parts.entry(name).or_default() += value * share;
+            }
+            gradients.merge(evaluated.gradients);
+        }
+        if self.recipe.accumulate > 1 {
+            gradients.scale(share);
+        }
+        report.gradient_norm = finite_norm(&gradients, step)?;
+        let rates: Vec<(String, f64)> = self
+            .method
+            .params()
+            .iter()
+            .map(|(name, _)| (name.to_owned(), self.method.learning_rate(name)))
+            .collect();
+        let rate = |name: &str| rates.iter().find(|(n, _)| n == name).map_or(0.0, |(_, r)| *r);
+        self.optimizer.step(self.method.params_mut(), &mut gradients, rate);
+        Ok(report)
+    }
+
+    /// The samples of a batch; each draws from streams of its own name.
+    fn batch(&self, step: u64, index: usize) -> Result<Batch> {
+        let mut rows = Vec::new();
+        for sample in 0..self.recipe.batch {
+            let number = index * self.recipe.batch + sample;
+            rows.push(self.sample(&format!("train step {step} sample {number}"))?);
+        }
+        let all = |f: fn(&Row) -> &Tensor<4>| {
+            Tensor::cat(rows.iter().map(|row| f(row).clone()).collect(), 0)
+        };
+        Ok(Batch {
+            latents: all(|r| &r.latents),
+            references: all(|r| &r.reference),
+            noise: all(|r| &r.noise),
+            timesteps: rows.iter().map(|r| r.timestep).collect(),
+            prompts: rows.into_iter().map(|r| r.prompt).collect(),
+        })
+    }
+
+    fn sample(&self, name: &str) -> Result<Row> {
+        let (photo, reference) = self.dataset.pair(&self.draw, name);
+        let (photo, reference) = (&self.dataset.photos[photo], &self.dataset.photos[reference]);
+        let normal = |what: &str, count| self.draw.normal(&format!("{name} {what}"), count);
+        let template = self.draw.below(&format!("{name} caption"), TEMPLATES.len());
+        let placeholder = Placeholder {
+            text: &self.recipe.placeholder,
+            vectors: self.method.token_vectors(),
+        };
+        let caption = captions::caption(template, placeholder.text);
+        let latents = photo.sample(normal("latents", photo.len()));
+        let [_, h, w, c] = latents.dims();
+        let noise = from_nchw(normal("noise", photo.len()), [1, c, h, w], &latents.device());
+        Ok(Row {
+            latents,
+            reference: reference.sample(normal("reference latents", reference.len())),
+            noise,
+            timestep: self.draw.below(&format!("{name} timestep"), self.frozen.schedule.len()),
+            prompt: self.tokenizer.encode(&caption, Some(placeholder))?,
+        })
+    }
+}
+
+/// AdamW as the recipe wants it.
+pub fn optimizer_config(recipe: &Recipe) -> AdamWConfig {
+    AdamWConfig { weight_decay: recipe.weight_decay, ..AdamWConfig::default() }
+}
+
+/// One sample of a batch.
+struct Row {
+    latents: Tensor<4>,
+    reference: Tensor<4>,
+    noise: Tensor<4>,
+    timestep: usize,
+    prompt: diffusion::Prompt,
+}
+
+const ADVICE: &str = "lower --lr-token and --lr-attention, or check the base model";
+
+fn finite_loss(loss: f64, step: u64, batch: &Batch) -> Result<()> {
+    if loss.is_finite() {
+        return Ok(());
+    }
+    Err(Error::NotFinite {
+        tensor: "the loss".into(),
+        place: format!("step {step} (timesteps {:?})", batch.timesteps),
+        advice: ADVICE.into(),
+    })
+}
+
+/// The length of the gradient, after every value was found finite.
+fn finite_norm(gradients: &Gradients, step: u64) -> Result<f64> {
+    let mut sum = 0.0;
+    for (name, gradient) in gradients.iter() {
+        let squares = engine::values(gradient.clone()).iter().map(|&g| f64::from(g).powi(2)).sum();
+        if !f64::is_finite(squares) {
+            return Err(Error::NotFinite {
+                tensor: format!("the gradient of {name}"),
+                place: format!("step {step}"),
+                advice: ADVICE.into(),
+            });
+        }
+        sum += squares;
+    }
+    Ok(sum.sqrt())
+}
