@@ -35,7 +35,8 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     let file = buffered.into_inner()?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    sync_folder(&folder)
+    sync_folder(&folder);
+    Ok(())
 }
 
 /// The folder in which `path` is to be written.
@@ -70,7 +71,10 @@ fn beside(path: &Path, folder: &Path) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The new name must reach the disk as well, which POSIX leaves to the folder.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+/// Brings the new name to the disk, which POSIX leaves to the folder. The file is in place by
+/// now, so that a file system on which folders cannot be synchronised is no failure.
+fn sync_folder(folder: &Path) {
+    if cfg!(unix) {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
 }

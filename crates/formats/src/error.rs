@@ -18,7 +18,6 @@ pub enum Error {
         /// The file that was asked for.
         path: PathBuf,
         /// What the operating system said.
-        #[source]
         reason: io::Error,
     },
 
@@ -119,7 +118,6 @@ pub enum Error {
         /// The file that was to be written.
         path: PathBuf,
         /// What the operating system said.
-        #[source]
         reason: io::Error,
     },
 
@@ -136,6 +134,13 @@ pub enum Error {
         dtype: DType,
         /// How many bytes came with it.
         bytes: usize,
+    },
+
+    /// The format keeps this name for something else than tensors.
+    #[error("a tensor cannot be called `{name}`: safetensors files keep their metadata there")]
+    ReservedName {
+        /// The name.
+        name: &'static str,
     },
 }
 

@@ -72,6 +72,15 @@ impl TensorFile {
         self.contents.tensors.get(name).map(|view| &view.info)
     }
 
+    /// Type and shape of a tensor that must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTensor`] with the nearest names.
+    pub fn info(&self, name: &str) -> Result<&Info> {
+        Ok(&self.view(name)?.info)
+    }
+
     /// The texts that a safetensors file carries beside its tensors.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.contents.metadata
@@ -207,12 +216,14 @@ fn open_regular(path: &Path) -> Result<File> {
 }
 
 fn parse(bytes: &[u8], path: &Path) -> Result<Contents> {
-    let parsed = if safetensors::is_safetensors(bytes) {
-        safetensors::read(bytes)
-    } else if torch::is_archive(bytes) {
+    let parsed = if torch::is_archive(bytes) {
         torch::read_archive(bytes)
+    } else if safetensors::is_safetensors(bytes) {
+        safetensors::read(bytes)
     } else if torch::is_stream(bytes) {
         torch::read_stream(bytes)
+    } else if let Some(callable) = torch::calls(bytes) {
+        Err(Fault::UnsafePickle(callable))
     } else {
         return Err(Error::UnknownFormat { path: path.to_owned(), found: describe(bytes) });
     };

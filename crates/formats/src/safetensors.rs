@@ -21,10 +21,16 @@ use crate::view::{Info, View, byte_size};
 /// The header length field.
 const PREFIX: usize = size_of::<u64>();
 
-/// Whether a file that starts with these bytes can only be meant as safetensors: the header
-/// is a JSON object, and its length leaves the upper bytes of the prefix zero.
+/// The key of the metadata among the tensors of the header.
+const METADATA: &str = "__metadata__";
+
+/// Whether a file that starts with these bytes is meant as safetensors: behind the length,
+/// which is no text, the header opens a JSON object.
 pub(crate) fn is_safetensors(start: &[u8]) -> bool {
-    start.get(PREFIX) == Some(&b'{') && start[PREFIX - 3..PREFIX] == [0; 3]
+    match start.split_first_chunk::<PREFIX>() {
+        Some((length, [b'{', ..])) => length.iter().any(|byte| !(b' '..=b'~').contains(byte)),
+        _ => false,
+    }
 }
 
 /// Reads the header. The `safetensors` crate checks that the tensors fill the file exactly,
@@ -130,8 +136,9 @@ fn little_endian<T: bytemuck::Pod>(values: &[T]) -> Cow<'_, [u8]> {
 ///
 /// # Errors
 ///
-/// [`Error::WrongSize`] if an array's bytes do not match its shape, before anything is
-/// written; [`Error::Write`] if the operating system refuses.
+/// [`Error::WrongSize`] if an array's bytes do not match its shape, and
+/// [`Error::ReservedName`] if one is called `__metadata__`, before anything is written;
+/// [`Error::Write`] if the operating system refuses.
 pub fn write_safetensors(
     path: impl AsRef<Path>,
     tensors: &BTreeMap<String, Array<'_>>,
@@ -147,10 +154,13 @@ pub fn write_safetensors(
 fn header(tensors: &[(&str, &Array<'_>)], metadata: &BTreeMap<String, String>) -> Result<String> {
     let mut header = Map::new();
     if !metadata.is_empty() {
-        header.insert("__metadata__".to_owned(), json!(metadata));
+        header.insert(METADATA.to_owned(), json!(metadata));
     }
     let mut start = 0;
     for (name, Array { dtype, shape, bytes }) in tensors {
+        if *name == METADATA {
+            return Err(Error::ReservedName { name: METADATA });
+        }
         let info = Info { dtype: *dtype, shape: shape.clone() };
         if byte_size(&info) != Some(bytes.len()) {
             let (name, bytes) = ((*name).to_owned(), bytes.len());

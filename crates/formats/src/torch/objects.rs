@@ -95,6 +95,10 @@ impl Heap {
         &mut self.objects[id]
     }
 
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Object> {
         self.objects.iter()
     }

@@ -4,21 +4,17 @@
 //! This machine only ever builds [`Object`]s. A call is answered by [`call`], which knows
 //! the few constructors that checkpoints need and refuses every other.
 //!
-//! Format: <https://github.com/python/cpython/blob/main/Lib/pickletools.py>.
-//!
 //! Memory is bounded by the pickle: an opcode is at least one byte and makes at most one
 //! object, objects refer to each other by number, and nothing is copied by a memo lookup.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::input::Input;
 use super::objects::{Heap, Id, Object};
+use super::opcodes as op;
 use super::rebuild::call;
 use crate::error::Fault;
-
-/// The longest pickle that is read. Pickles hold names and shapes, not weights: a full
-/// Stable Diffusion checkpoint with its optimizer state stays below one mebibyte.
-pub(crate) const MAX_PICKLE: usize = 16 << 20;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -34,9 +30,8 @@ pub(crate) struct Unpickled {
 
 /// Reads the pickle at the start of `bytes`; more may follow it.
 pub(crate) fn read(bytes: &[u8]) -> Result<Unpickled> {
-    let input = Input { bytes: &bytes[..bytes.len().min(MAX_PICKLE)], at: 0 };
     let mut machine = Machine {
-        input,
+        input: Input::new(bytes),
         heap: Heap::default(),
         stack: Vec::new(),
         marks: Vec::new(),
@@ -46,7 +41,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Unpickled> {
         machine.step(opcode)?;
     }
     let root = machine.pop()?;
-    Ok(Unpickled { heap: machine.heap, root, length: machine.input.at })
+    Ok(Unpickled { heap: machine.heap, root, length: machine.input.position() })
 }
 
 struct Machine<'a> {
@@ -61,44 +56,62 @@ struct Machine<'a> {
 impl Machine<'_> {
     fn next_opcode(&mut self) -> Result<Option<u8>> {
         let opcode = self.input.byte()?;
-        Ok((opcode != b'.').then_some(opcode))
+        Ok((opcode != op::STOP).then_some(opcode))
     }
 
     fn step(&mut self, opcode: u8) -> Result<()> {
         match opcode {
-            // PROTO, FRAME: which protocol it is makes no difference to what opcodes mean.
-            0x80 => self.protocol(),
-            0x95 => self.input.take(8).map(drop),
-            b'(' => {
+            op::PROTO => self.protocol(),
+            op::FRAME => self.input.take(8).map(drop),
+            op::MARK => {
                 self.marks.push(self.stack.len());
                 Ok(())
             }
-            b'0' => self.discard(),
-            b'1' => self.pop_to_mark().map(drop),
-            b'2' => self.top().map(|top| self.stack.push(top)),
-            b'N' => self.push(Object::Other("None")),
-            0x88 | 0x89 => self.push(Object::Other("a truth value")),
-            b'I' | b'L' | b'J' | b'K' | b'M' | 0x8a | 0x8b | b'F' | b'G' => self.number(opcode),
-            b'S' | b'V' | b'T' | b'U' | b'X' | 0x8c | 0x8d => self.text(opcode),
-            b'B' | b'C' | 0x8e | 0x96 => self.binary(opcode),
-            b')' | b']' | 0x8f => self.push(Object::Sequence(Vec::new())),
-            b't' | b'l' | 0x91 => self.sequence_from_mark(),
-            0x85..=0x87 => self.sequence_of(usize::from(opcode - 0x84)),
-            b'a' => self.pop().and_then(|item| self.append(vec![item])),
-            b'e' | 0x90 => self.pop_to_mark().and_then(|items| self.append(items)),
-            b'}' => self.push(Object::Dict(Vec::new())),
-            b'd' => self.dict_from_mark(),
-            b's' => self.pop_many().and_then(|[key, value]| self.set_items(vec![key, value])),
-            b'u' => self.pop_to_mark().and_then(|items| self.set_items(items)),
-            b'g' | b'h' | b'j' => self.memo_get(opcode),
-            b'p' | b'q' | b'r' | 0x94 => self.memo_put(opcode),
-            b'c' => self.global().map(|class| self.stack.push(class)),
-            0x93 => self.global_from_stack(),
-            b'R' | 0x81 => self.pop_many().and_then(|[callee, args]| self.call(callee, args)),
-            0x92 => self.pop_many().and_then(|[class, args, _named]| self.call(class, args)),
-            b'i' | b'o' => self.call_from_mark(opcode),
-            b'b' => self.build(),
-            b'P' | b'Q' => self.persistent_id(opcode),
+            op::POP => self.discard(),
+            op::POP_MARK => self.pop_to_mark().map(drop),
+            op::DUP => self.top().map(|top| self.stack.push(top)),
+            op::NONE => self.push(Object::Other("None")),
+            op::NEWTRUE | op::NEWFALSE => self.push(Object::Other("a truth value")),
+            op::INT | op::LONG => self.integer(opcode),
+            op::BININT | op::BININT1 | op::BININT2 => self.integer(opcode),
+            op::LONG1 | op::LONG4 => self.integer(opcode),
+            op::FLOAT | op::BINFLOAT => self.float(opcode),
+            op::STRING | op::BINSTRING | op::SHORT_BINSTRING => self.text(opcode),
+            op::UNICODE | op::BINUNICODE => self.text(opcode),
+            op::SHORT_BINUNICODE | op::BINUNICODE8 => self.text(opcode),
+            op::BINBYTES | op::SHORT_BINBYTES | op::BINBYTES8 | op::BYTEARRAY8 => {
+                self.bytes(opcode)
+            }
+            op::EMPTY_TUPLE | op::EMPTY_LIST | op::EMPTY_SET => {
+                self.push(Object::Sequence(Vec::new()))
+            }
+            op::TUPLE | op::LIST | op::FROZENSET => self.sequence_from_mark(),
+            op::TUPLE1 => self.sequence_of::<1>(),
+            op::TUPLE2 => self.sequence_of::<2>(),
+            op::TUPLE3 => self.sequence_of::<3>(),
+            op::APPEND => self.pop().and_then(|item| self.append(vec![item])),
+            op::APPENDS | op::ADDITEMS => self.pop_to_mark().and_then(|items| self.append(items)),
+            op::EMPTY_DICT => self.push(Object::Dict(Vec::new())),
+            op::DICT => self.dict_from_mark(),
+            op::SETITEM => self.pop_many::<2>().and_then(|pair| self.set_items(&pair)),
+            op::SETITEMS => self.pop_to_mark().and_then(|items| self.set_items(&items)),
+            op::GET | op::BINGET | op::LONG_BINGET => self.memo_get(opcode),
+            op::PUT | op::BINPUT | op::LONG_BINPUT | op::MEMOIZE => self.memo_put(opcode),
+            op::GLOBAL => self.global().map(|class| self.stack.push(class)),
+            op::STACK_GLOBAL => self.global_from_stack(),
+            op::REDUCE | op::NEWOBJ => {
+                self.pop_many().and_then(|[callee, args]| self.call(callee, args))
+            }
+            op::NEWOBJ_EX => {
+                self.pop_many().and_then(|[class, args, _named]| self.call(class, args))
+            }
+            op::INST | op::OBJ => self.call_from_mark(opcode),
+            op::BUILD => self.build(),
+            op::BINPERSID => self.pop().and_then(|id| self.push(Object::Persistent(id))),
+            op::PERSID => Fault::unsupported(
+                "it was written by a very old PyTorch; load it with a current one and save it \
+                 again",
+            ),
             other => Fault::malformed(format!("its pickle has an unknown opcode 0x{other:02x}")),
         }
     }
@@ -154,43 +167,43 @@ impl Machine<'_> {
         self.pop().map(drop)
     }
 
-    fn number(&mut self, opcode: u8) -> Result<()> {
-        let number = match opcode {
-            b'I' => integer(self.input.line()?.parse().ok()),
-            b'L' => integer(self.input.line()?.trim_end_matches('L').parse().ok()),
-            b'J' => Object::Int(i32::from_le_bytes(self.input.array()?).into()),
-            b'K' => Object::Int(self.input.byte()?.into()),
-            b'M' => Object::Int(u16::from_le_bytes(self.input.array()?).into()),
-            0x8a | 0x8b => {
-                let length = self.input.length(if opcode == 0x8a { 1 } else { 4 })?;
-                integer(twos_complement(self.input.take(length)?))
-            }
-            b'F' => self.input.line().map(|_| Object::Other("float"))?,
-            _ => self.input.take(8).map(|_| Object::Other("float"))?,
+    fn integer(&mut self, opcode: u8) -> Result<()> {
+        let value = match opcode {
+            op::INT => self.input.line()?.parse().ok(),
+            op::LONG => self.input.line()?.trim_end_matches('L').parse().ok(),
+            op::BININT => Some(i32::from_le_bytes(self.input.array()?).into()),
+            op::BININT1 => Some(self.input.byte()?.into()),
+            op::BININT2 => Some(u16::from_le_bytes(self.input.array()?).into()),
+            op::LONG1 => twos_complement(self.input.prefixed(1)?),
+            _ => twos_complement(self.input.prefixed(4)?),
         };
-        self.push(number)
+        // Nothing that matters here exceeds 64 bits: no shape, no offset, no position.
+        self.push(value.map_or(Object::Other("a large integer"), Object::Int))
+    }
+
+    fn float(&mut self, opcode: u8) -> Result<()> {
+        match opcode {
+            op::FLOAT => self.input.line().map(drop)?,
+            _ => self.input.take(8).map(drop)?,
+        }
+        self.push(Object::Other("a fraction"))
     }
 
     fn text(&mut self, opcode: u8) -> Result<()> {
         let text = match opcode {
-            // STRING quotes its line, UNICODE does not. Escapes are left as they stand:
+            // The first is quoted, and either may have escapes. They are left as they stand:
             // they do not occur in the names of weights.
-            b'S' => self.input.line()?.trim_matches(['\'', '"']),
-            b'V' => self.input.line()?,
-            _ => {
-                let width = match opcode {
-                    b'U' | 0x8c => 1,
-                    b'T' | b'X' => 4,
-                    _ => 8,
-                };
-                let length = self.input.length(width)?;
-                match str::from_utf8(self.input.take(length)?) {
+            op::STRING => self.input.line()?.trim_matches(['\'', '"']),
+            op::UNICODE => self.input.line()?,
+            op::SHORT_BINUNICODE => self.input.text(1)?,
+            op::BINUNICODE => self.input.text(4)?,
+            op::BINUNICODE8 => self.input.text(8)?,
+            python_2 => {
+                let width = if python_2 == op::SHORT_BINSTRING { 1 } else { 4 };
+                match str::from_utf8(self.input.prefixed(width)?) {
                     Ok(text) => text,
                     // Python 2 kept raw bytes in strings.
-                    Err(_) if matches!(opcode, b'T' | b'U') => {
-                        return self.push(Object::Other("bytes"));
-                    }
-                    Err(_) => return Fault::malformed("its pickle has a string that is no UTF-8"),
+                    Err(_) => return self.push(Object::Other("bytes")),
                 }
             }
         };
@@ -198,13 +211,13 @@ impl Machine<'_> {
         self.push(text)
     }
 
-    fn binary(&mut self, opcode: u8) -> Result<()> {
-        let length = self.input.length(match opcode {
-            b'C' => 1,
-            b'B' => 4,
+    fn bytes(&mut self, opcode: u8) -> Result<()> {
+        let width = match opcode {
+            op::SHORT_BINBYTES => 1,
+            op::BINBYTES => 4,
             _ => 8,
-        })?;
-        self.input.take(length)?;
+        };
+        self.input.prefixed(width)?;
         self.push(Object::Other("bytes"))
     }
 
@@ -213,11 +226,9 @@ impl Machine<'_> {
         self.push(Object::Sequence(items))
     }
 
-    fn sequence_of(&mut self, count: usize) -> Result<()> {
-        let start = self.above_mark().len().checked_sub(count).ok_or_else(underflow)?;
-        let items = self.above_mark()[start..].to_vec();
-        self.stack.truncate(self.stack.len() - count);
-        self.push(Object::Sequence(items))
+    fn sequence_of<const N: usize>(&mut self) -> Result<()> {
+        let items = self.pop_many::<N>()?;
+        self.push(Object::Sequence(items.to_vec()))
     }
 
     fn append(&mut self, items: Vec<Id>) -> Result<()> {
@@ -231,10 +242,10 @@ impl Machine<'_> {
     fn dict_from_mark(&mut self) -> Result<()> {
         let items = self.pop_to_mark()?;
         self.push(Object::Dict(Vec::new()))?;
-        self.set_items(items)
+        self.set_items(&items)
     }
 
-    fn set_items(&mut self, items: Vec<Id>) -> Result<()> {
+    fn set_items(&mut self, items: &[Id]) -> Result<()> {
         let (pairs, []) = items.as_chunks::<2>() else {
             return Fault::malformed("its pickle has a dictionary key without a value");
         };
@@ -256,7 +267,7 @@ impl Machine<'_> {
 
     fn memo_put(&mut self, opcode: u8) -> Result<()> {
         let slot = match opcode {
-            0x94 => self.memo.len(),
+            op::MEMOIZE => self.memo.len(),
             _ => self.memo_slot(opcode)?,
         };
         self.memo.insert(slot, self.top()?);
@@ -265,8 +276,8 @@ impl Machine<'_> {
 
     fn memo_slot(&mut self, opcode: u8) -> Result<usize> {
         match opcode {
-            b'h' | b'q' => self.input.length(1),
-            b'j' | b'r' => self.input.length(4),
+            op::BINGET | op::BINPUT => self.input.unsigned(1),
+            op::LONG_BINGET | op::LONG_BINPUT => self.input.unsigned(4),
             _ => {
                 let line = self.input.line()?;
                 line.parse()
@@ -301,7 +312,7 @@ impl Machine<'_> {
     /// INST names a class on the spot, OBJ has it on the stack; both call it at once.
     fn call_from_mark(&mut self, opcode: u8) -> Result<()> {
         let (class, args) = match opcode {
-            b'i' => (self.global()?, self.pop_to_mark()?),
+            op::INST => (self.global()?, self.pop_to_mark()?),
             _ => {
                 let mut args = self.pop_to_mark()?;
                 if args.is_empty() {
@@ -326,19 +337,6 @@ impl Machine<'_> {
         self.stack.push(object);
         Ok(())
     }
-
-    fn persistent_id(&mut self, opcode: u8) -> Result<()> {
-        match opcode {
-            b'Q' => {
-                let id = self.pop()?;
-                self.push(Object::Persistent(id))
-            }
-            _ => Fault::unsupported(
-                "it was written by a PyTorch from before 0.4; load it with a current one and \
-                 save it again",
-            ),
-        }
-    }
 }
 
 fn underflow() -> Fault {
@@ -349,62 +347,10 @@ fn unexpected<T>(action: &str, object: &Object) -> Result<T> {
     Fault::malformed(format!("its pickle wants to {action} {}", object.kind()))
 }
 
-/// An integer; those beyond 64 bits cannot be a shape, so that their value is of no interest.
-fn integer(value: Option<i64>) -> Object {
-    value.map_or(Object::Other("int"), Object::Int)
-}
-
 /// Decodes a little-endian integer of any length, or `None` if it exceeds 64 bits.
 fn twos_complement(bytes: &[u8]) -> Option<i64> {
     let fill = if bytes.last().is_some_and(|byte| *byte >= 0x80) { 0xff } else { 0 };
     let mut value = [fill; 8];
     value.get_mut(..bytes.len())?.copy_from_slice(bytes);
     Some(i64::from_le_bytes(value))
-}
-
-/// The bytes of a pickle, taken from the front with every length checked.
-struct Input<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Input<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        match self.bytes[self.at..].get(..length) {
-            Some(taken) => {
-                self.at += length;
-                Ok(taken)
-            }
-            None if self.bytes.len() == MAX_PICKLE => Fault::unsupported(format!(
-                "its pickle is longer than {MAX_PICKLE} bytes; save the weights alone"
-            )),
-            None => Fault::malformed("its pickle ends too early, as if the file were truncated"),
-        }
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
-    }
-
-    fn byte(&mut self) -> Result<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    /// A length of `width` bytes. One beyond the address space is beyond the file as well.
-    fn length(&mut self, width: usize) -> Result<usize> {
-        let mut length = [0; 8];
-        length[..width].copy_from_slice(self.take(width)?);
-        Ok(usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX))
-    }
-
-    /// A line of text, without its end.
-    fn line(&mut self) -> Result<&'a str> {
-        let rest = &self.bytes[self.at..];
-        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-        let line = self.take(length)?;
-        self.take(1)?;
-        str::from_utf8(line).or_else(|_| Fault::malformed("its pickle has a line that is no UTF-8"))
-    }
 }

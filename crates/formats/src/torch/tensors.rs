@@ -9,13 +9,15 @@ use crate::view::{Info, Storage, View};
 /// How deep tensors may be nested. Checkpoints nest five deep at most.
 const MAX_DEPTH: usize = 64;
 
-/// How many objects are looked at. A pickle can refer to one object many times over, so that
-/// walking it could take far longer than reading it did.
-const MAX_VISITS: usize = 4_000_000;
+/// How often an object is looked at on average, beyond a free allowance. A pickle can refer
+/// to one object many times over, so that walking it could take far longer than reading it
+/// did; an honest one shares a tensor here and there, or a whole dictionary twice.
+const MAX_SHARING: usize = 4;
+const FREE_VISITS: usize = 1024;
 
 /// How many tensors are listed, and how long their names may be, for the same reason.
 const MAX_TENSORS: usize = 1 << 16;
-const MAX_NAME: usize = 1024;
+const MAX_NAME: usize = 512;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -28,8 +30,8 @@ pub(crate) fn collect(
     root: Id,
     locate: &dyn Fn(&StorageKey) -> Result<Storage>,
 ) -> Result<Contents> {
-    let mut walk =
-        Walk { heap, locate, found: Contents::default(), path: String::new(), visits: 0 };
+    let visits = heap.len() * MAX_SHARING + FREE_VISITS;
+    let mut walk = Walk { heap, locate, found: Contents::default(), path: String::new(), visits };
     walk.visit(root, 0)?;
     Ok(walk.found)
 }
@@ -39,13 +41,14 @@ struct Walk<'a> {
     locate: &'a dyn Fn(&StorageKey) -> Result<Storage>,
     found: Contents,
     path: String,
+    /// How many objects may still be looked at.
     visits: usize,
 }
 
 impl Walk<'_> {
     fn visit(&mut self, id: Id, depth: usize) -> Result<()> {
-        self.visits += 1;
-        if depth > MAX_DEPTH || self.visits > MAX_VISITS {
+        self.visits = self.visits.saturating_sub(1);
+        if depth > MAX_DEPTH || self.visits == 0 {
             return Fault::malformed(
                 "its pickle is nested deeper, or refers to its parts more often, than a \
                  checkpoint does",
