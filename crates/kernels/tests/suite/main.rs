@@ -1,5 +1,7 @@
 //! Every operation against a plain f64 twin, at every vector level that the
 //! machine has.
 
+mod activation;
 mod linear;
+mod norm;
 mod support;

@@ -87,8 +87,7 @@ fn check_group(batch: usize, pixels: usize, channels: usize, groups: usize, silu
     let len = batch * pixels * channels;
     let (x, dout) = (drifting(len, channels), values(len, 2));
     let (weight, bias) = (values(channels, 3), values(channels, 4));
-    let twin =
-        Layout::group(batch, pixels, channels, groups, silu).twin(&x, &weight, &bias, &dout);
+    let twin = Layout::group(batch, pixels, channels, groups, silu).twin(&x, &weight, &bias, &dout);
     for level in Level::available() {
         let (weight, bias) = (&weight[..], &bias[..]);
         let norm = GroupNorm { level, pixels, groups, epsilon: EPSILON, silu, weight, bias };
@@ -186,7 +185,8 @@ fn a_mean_far_above_the_deviation() {
 fn no_rows() {
     let (weight, bias) = (&[1.0; 4][..], &[0.0; 4][..]);
     for level in Level::available() {
-        let norm = GroupNorm { level, pixels: 3, groups: 2, epsilon: 0.0, silu: true, weight, bias };
+        let norm =
+            GroupNorm { level, pixels: 3, groups: 2, epsilon: 0.0, silu: true, weight, bias };
         norm.forward(&[], &mut [], &mut []);
         let (mut dweight, mut dbias) = ([1.0; 4], [1.0; 4]);
         norm.backward(&[], &[], &[], &mut [], Some([&mut dweight, &mut dbias]));
