@@ -3,7 +3,7 @@
 //! Activations are `[rows, features]`, row after row; a weight is
 //! `[outputs, inputs]`, as every weight file has it.
 
-use crate::gemm::{Base, Left, Out, Panels, Precision, Product, Right, gemm};
+use crate::gemm::{Base, Left, Out, Panels, Precision, Product, Right, Rows, gemm};
 use crate::scratch::Aligned;
 use crate::simd::Level;
 
@@ -38,7 +38,7 @@ impl PackedLinear {
             assert_eq!(bias.len(), outputs, "bias");
             Aligned::from_slice(bias)
         });
-        Self { weight: Panels::pack(level, precision, 1, |_| matrix), bias }
+        Self { weight: Panels::pack_one(level, precision, matrix), bias }
     }
 
     /// Features of `x`.
@@ -94,6 +94,7 @@ pub fn linear(
     y: &mut [f32],
 ) {
     let columns = weight.len() / inputs;
+    assert_eq!(weight.len(), columns * inputs, "weight of {columns} by {inputs}");
     let right = Right::Columns { data: weight, depth: inputs, columns };
     multiply(level, x, right, y, bias.map_or(Base::Zero, Base::Bias));
 }
@@ -111,7 +112,7 @@ pub fn linear_backward_input(
     inputs: usize,
     dx: &mut [f32],
 ) {
-    let right = Right::Rows { data: weight, depth: weight.len() / inputs, columns: inputs };
+    let right = Right::rows(weight, weight.len() / inputs, inputs);
     multiply(level, dy, right, dx, Base::Zero);
 }
 
@@ -133,9 +134,11 @@ pub fn linear_weight_gradient(
 ) {
     let rows = x.len() / inputs;
     let outputs = dw.len() / inputs;
+    assert!(x.len() == rows * inputs && dy.len() == rows * outputs && dw.len() == outputs * inputs);
     let left = Left::transposed(dy, outputs, rows);
-    let right = Right::Rows { data: x, depth: rows, columns: inputs };
-    gemm(level, Product { left, right, out: Out::new(dw, inputs), base: Base::Zero });
+    let right = [Right::rows(x, rows, inputs)];
+    let out = Out::new(dw, Rows::even(outputs, inputs));
+    gemm(level, Product { left, right: &right, out, base: Base::Zero });
     if let Some(db) = db {
         sum_rows(level, dy, outputs, db);
     }
@@ -144,16 +147,18 @@ pub fn linear_weight_gradient(
 /// The sum of the rows of `[rows, columns]`.
 pub(crate) fn sum_rows(level: Level, matrix: &[f32], columns: usize, sum: &mut [f32]) {
     let rows = matrix.len() / columns;
-    let right = Right::Rows { data: matrix, depth: rows, columns };
-    let out = Out::new(sum, columns);
-    gemm(level, Product { left: Left::ones(rows), right, out, base: Base::Zero });
+    assert!(matrix.len() == rows * columns && sum.len() == columns);
+    let right = [Right::rows(matrix, rows, columns)];
+    let out = Out::new(sum, Rows::even(1, columns));
+    gemm(level, Product { left: Left::ones(rows), right: &right, out, base: Base::Zero });
 }
 
 /// `out = base + left right` for plain rows.
 fn multiply(level: Level, left: &[f32], right: Right<'_>, out: &mut [f32], base: Base<'_>) {
     let rows = left.len() / right.depth();
-    let left = Left::new(left, rows, right.depth());
+    assert_eq!(left.len(), rows * right.depth(), "{rows} rows of {}", right.depth());
     assert_eq!(out.len(), rows * right.columns(), "{rows} rows of {}", right.columns());
-    let out = Out::new(out, right.columns());
-    gemm(level, Product { left, right, out, base });
+    let left = Left::new(left, rows, right.depth(), right.depth());
+    let out = Out::new(out, Rows::even(rows, right.columns()));
+    gemm(level, Product { left, right: &[right], out, base });
 }

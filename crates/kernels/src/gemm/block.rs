@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::DEPTH_BLOCK;
 use super::left::Left;
 use super::right::Right;
+use super::rows::Rows;
 use super::tile::{Factors, MulAdd, tile};
 use crate::scratch::Scratch;
 use crate::simd::Simd;
@@ -21,12 +22,12 @@ pub(crate) enum Base<'a> {
     Out,
 }
 
-/// The result, `[rows, stride]`, shared between threads that write different parts.
+/// The result, shared between threads that write different parts of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Out<'a> {
     data: *mut f32,
     len: usize,
-    stride: usize,
+    rows: Rows,
     lifetime: PhantomData<&'a mut [f32]>,
 }
 
@@ -37,17 +38,22 @@ unsafe impl Send for Out<'_> {}
 unsafe impl Sync for Out<'_> {}
 
 impl<'a> Out<'a> {
-    /// Rows that are `stride` apart.
-    pub(crate) fn new(data: &'a mut [f32], stride: usize) -> Self {
-        Self { data: data.as_mut_ptr(), len: data.len(), stride, lifetime: PhantomData }
+    /// Rows of values that lie side by side.
+    pub(crate) fn new(data: &'a mut [f32], rows: Rows) -> Self {
+        Self { data: data.as_mut_ptr(), len: data.len(), rows, lifetime: PhantomData }
     }
 
-    /// Where `columns` values of each of `rows` rows are to be written.
+    /// Where `columns` values of each of `rows` rows of one run are to be written.
+    ///
+    /// # Panics
+    /// If any of them lies outside.
     #[inline(always)]
     fn at(&self, row: usize, rows: usize, column: usize, columns: usize) -> *mut f32 {
-        let last = (row + rows - 1) * self.stride + column + columns;
-        assert!(column + columns <= self.stride && last <= self.len);
-        self.data.wrapping_add(row * self.stride + column)
+        debug_assert!(row % self.rows.run + rows <= self.rows.run);
+        let start = self.rows.at(row) + column;
+        let last = start + (rows - 1) * self.rows.row + columns;
+        assert!(last <= self.len, "a row of the result ends outside its data");
+        self.data.wrapping_add(start)
     }
 }
 
@@ -56,12 +62,37 @@ impl<'a> Out<'a> {
 pub(crate) struct Product<'a> {
     /// `[rows, depth]`
     pub(crate) left: Left<'a>,
-    /// `[depth, columns]`
-    pub(crate) right: Right<'a>,
+    /// `[depth, columns]` for each tap of the left factor.
+    pub(crate) right: &'a [Right<'a>],
     /// `[rows, columns]`
     pub(crate) out: Out<'a>,
     /// What is added.
     pub(crate) base: Base<'a>,
+}
+
+impl Product<'_> {
+    /// Columns of the result.
+    pub(crate) fn columns(&self) -> usize {
+        self.right[0].columns()
+    }
+
+    /// Terms of each sum.
+    pub(crate) fn depth(&self) -> usize {
+        self.left.taps.len() * self.left.depth
+    }
+
+    /// # Panics
+    /// If the factors and the result do not fit each other.
+    fn check(&self) {
+        let Product { left, right, out, base } = self;
+        assert_eq!(left.taps.len(), right.len(), "a matrix for each tap");
+        assert!(right.iter().all(|r| r.depth() == left.depth), "the factors' depths");
+        assert!(right.iter().all(|r| r.columns() == self.columns()), "columns");
+        assert!(left.rows.count == out.rows.count && left.rows.run == out.rows.run, "rows");
+        if let Base::Bias(bias) = base {
+            assert_eq!(bias.len(), self.columns(), "a bias for each column");
+        }
+    }
 }
 
 /// Computes the given rows and panels of a product.
@@ -76,17 +107,14 @@ pub(crate) unsafe fn block<S: Simd, P: MulAdd<S>>(
     rows: Range<usize>,
     panels: Range<usize>,
 ) {
-    let Product { left, right, .. } = product;
-    assert_eq!(left.taps() * left.depth(), right.depth(), "the factors' depths");
-    if let Base::Bias(bias) = product.base {
-        assert_eq!(bias.len(), right.columns(), "a bias for each column");
-    }
-    let mut made = Scratch::take(DEPTH_BLOCK.min(left.depth()) * 2 * S::LANES);
-    for tap in 0..left.taps() {
-        for first in (0..left.depth()).step_by(DEPTH_BLOCK) {
-            let len = DEPTH_BLOCK.min(left.depth() - first);
+    product.check();
+    let depth = product.left.depth;
+    let mut made = Scratch::take(DEPTH_BLOCK.min(depth) * 2 * S::LANES);
+    for (tap, right) in product.right.iter().enumerate() {
+        for first in (0..depth).step_by(DEPTH_BLOCK) {
+            let len = DEPTH_BLOCK.min(depth - first);
             for panel in panels.clone() {
-                let cells = right.block(s, panel, tap * left.depth() + first, len, &mut made);
+                let cells = right.block(s, panel, first, len, &mut made);
                 let strip = Strip { product, tap, first, len, panel, cells };
                 // SAFETY: the caller vouches for this part of the result.
                 unsafe { strip.rows(s, mul_add, rows.clone()) }
@@ -111,11 +139,10 @@ impl Strip<'_> {
     #[inline(always)]
     unsafe fn rows<S: Simd, P: MulAdd<S>>(&self, s: S, mul_add: P, rows: Range<usize>) {
         let start = self.panel * 2 * S::LANES;
-        let columns = (2 * S::LANES).min(self.product.right.columns() - start);
-        let run = self.product.left.run();
+        let columns = (2 * S::LANES).min(self.product.columns() - start);
         let mut row = rows.start;
         while row < rows.end {
-            let end = rows.end.min((row / run + 1) * run);
+            let end = self.product.left.rows.run_end(row, rows.end);
             // SAFETY: the caller vouches for the rows.
             unsafe {
                 if columns > S::LANES {
@@ -166,8 +193,8 @@ impl Strip<'_> {
         let Product { left, out, base, .. } = self.product;
         let factors = Factors {
             left: left.at(row, R, self.tap, self.first, self.len),
-            row: left.row_stride(),
-            step: left.step(),
+            row: left.rows.row,
+            step: left.step,
             right: self.cells.as_ptr(),
             len: self.len,
         };
@@ -183,7 +210,7 @@ impl Strip<'_> {
         // written, and the caller vouches that nobody else is at it.
         unsafe {
             let sums = tile::<S, P, R, N>(s, mul_add, factors);
-            finish(s, sums, base, to, out.stride, columns);
+            finish(s, sums, base, to, out.rows.row, columns);
         }
     }
 }

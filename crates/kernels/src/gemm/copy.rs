@@ -1,18 +1,33 @@
 //! Making a block of a panel from the ways a matrix is stored.
 
 use super::panels::{Cells, PanelsView};
+use super::rows::Rows;
 use crate::simd::{MAX_LANES, Simd};
 
 /// Columns of the widest panel.
 const MAX_WIDTH: usize = 2 * MAX_LANES;
 
-/// Copies `columns` values of each row; the rest of the panel becomes zero.
+/// Copies `columns` values of rows from `first` on; the rest of the panel becomes zero.
 #[inline(always)]
-pub(super) fn rows(from: &[f32], stride: usize, columns: usize, width: usize, to: &mut [f32]) {
-    for (from, to) in from.chunks(stride).zip(to.chunks_exact_mut(width)) {
-        let (filled, beyond) = to.split_at_mut(columns);
-        filled.copy_from_slice(&from[..columns]);
-        beyond.fill(0.0);
+pub(super) fn rows(
+    from: &[f32],
+    rows: Rows,
+    first: usize,
+    columns: usize,
+    width: usize,
+    to: &mut [f32],
+) {
+    let mut to = to.chunks_exact_mut(width);
+    let mut row = first;
+    while to.len() > 0 {
+        let end = rows.run_end(row, row + to.len());
+        let from = &from[rows.at(row)..];
+        for (i, to) in to.by_ref().take(end - row).enumerate() {
+            let (filled, beyond) = to.split_at_mut(columns);
+            filled.copy_from_slice(&from[i * rows.row..][..columns]);
+            beyond.fill(0.0);
+        }
+        row = end;
     }
 }
 
@@ -46,7 +61,7 @@ pub(super) fn transposed<S: Simd>(s: S, from: &[f32], stride: usize, count: usiz
     }
 }
 
-/// Rows of a packed matrix from `first`, widened if need be.
+/// Rows of a packed matrix from `first` on, widened if need be.
 #[inline(always)]
 pub(super) fn packed<S: Simd>(
     s: S,
@@ -55,16 +70,14 @@ pub(super) fn packed<S: Simd>(
     first: usize,
     to: &mut [f32],
 ) {
-    assert_eq!(view.level, S::LEVEL);
     let width = 2 * S::LANES;
     match view.cells {
-        Cells::F32(cells) => {
-            to.copy_from_slice(&cells[(panel * view.depth + first) * width..][..to.len()]);
+        Cells::F32(_) => {
+            to.copy_from_slice(&view.f32_panel(s, panel)[first * width..][..to.len()]);
         }
-        Cells::Bf16(cells) => {
+        Cells::Bf16(_) => {
             assert!(first.is_multiple_of(2), "blocks begin with a pair");
-            let paired_depth = view.depth.next_multiple_of(2);
-            let pairs = &cells[(panel * paired_depth + first) * width..];
+            let pairs = &view.bf16_panel(s, panel)[first * width..];
             for (to, pairs) in to.chunks_mut(2 * width).zip(pairs.chunks_exact(2 * width)) {
                 widen(s, pairs, to);
             }
@@ -100,14 +113,13 @@ pub(super) fn packed_transposed<S: Simd>(
     columns: usize,
     to: &mut [f32],
 ) {
-    assert_eq!(view.level, S::LEVEL);
     let width = 2 * S::LANES;
     assert!(first.is_multiple_of(width), "blocks begin with a panel");
     for (i, to) in to.chunks_mut(width * width).enumerate() {
         let source = first / width + i;
         match view.cells {
-            Cells::F32(cells) => {
-                let square = &cells[(source * view.depth + panel * width) * width..];
+            Cells::F32(_) => {
+                let square = &view.f32_panel(s, source)[panel * width * width..];
                 transposed(s, square, width, columns, to);
             }
             Cells::Bf16(_) => {

@@ -28,6 +28,7 @@ mod left;
 mod panels;
 mod parallel;
 mod right;
+mod rows;
 mod tile;
 
 pub(crate) use block::{Base, Out, Product, block};
@@ -36,6 +37,7 @@ pub use panels::Precision;
 pub(crate) use panels::{Panels, panel_width};
 pub(crate) use parallel::gemm;
 pub(crate) use right::Right;
+pub(crate) use rows::Rows;
 pub(crate) use tile::{Fused, MulAdd};
 
 /// Terms of a sum that stay in registers: a block of a panel (80 KiB with AVX-512)

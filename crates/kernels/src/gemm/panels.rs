@@ -4,7 +4,7 @@ use half::bf16;
 use rayon::prelude::*;
 
 use super::right::Right;
-use crate::scratch::Aligned;
+use crate::scratch::{Aligned, Scratch};
 use crate::simd::{Kernel, Level, Simd, dispatch};
 
 /// How a frozen weight is stored.
@@ -23,8 +23,8 @@ pub enum Precision {
 
 /// Matrices of one shape packed in panels.
 ///
-/// f32: `[matrix][panel][depth][width]`; bf16, in pairs along the depth:
-/// `[matrix][panel][depth / 2][width][2]`. A panel is two vectors of the level wide.
+/// f32: `[panel][matrix][depth][width]`; bf16, in pairs along the depth:
+/// `[panel][matrix][depth / 2][width][2]`. A panel is two vectors of the level wide.
 /// What lies beyond the last column, and behind an odd depth, is zero.
 #[derive(Clone)]
 pub(crate) struct Panels {
@@ -44,17 +44,46 @@ enum Storage {
 /// One matrix of [`Panels`].
 #[derive(Clone, Copy)]
 pub(crate) struct PanelsView<'a> {
-    pub(crate) cells: Cells<'a>,
-    pub(crate) depth: usize,
-    pub(crate) columns: usize,
-    pub(crate) level: Level,
+    /// All matrices' values.
+    pub(super) cells: Cells<'a>,
+    /// Which matrix, of how many.
+    matrix: (usize, usize),
+    pub(super) depth: usize,
+    pub(super) columns: usize,
+    level: Level,
 }
 
 /// The values of [`PanelsView`].
 #[derive(Clone, Copy)]
-pub(crate) enum Cells<'a> {
+pub(super) enum Cells<'a> {
     F32(&'a [f32]),
     Bf16(&'a [bf16]),
+}
+
+impl<'a> PanelsView<'a> {
+    /// The rows of a panel.
+    ///
+    /// # Panics
+    /// If the matrix is not stored as f32, or for another level.
+    #[inline(always)]
+    pub(super) fn f32_panel<S: Simd>(&self, _: S, panel: usize) -> &'a [f32] {
+        assert_eq!(self.level, S::LEVEL, "packed for another level");
+        let Cells::F32(cells) = self.cells else { panic!("stored as bf16") };
+        let len = self.depth * 2 * S::LANES;
+        &cells[(panel * self.matrix.1 + self.matrix.0) * len..][..len]
+    }
+
+    /// The pairs of rows of a panel.
+    ///
+    /// # Panics
+    /// If the matrix is not stored as bf16, or for another level.
+    #[inline(always)]
+    pub(super) fn bf16_panel<S: Simd>(&self, _: S, panel: usize) -> &'a [bf16] {
+        assert_eq!(self.level, S::LEVEL, "packed for another level");
+        let Cells::Bf16(cells) = self.cells else { panic!("stored as f32") };
+        let len = self.depth.next_multiple_of(2) * 2 * S::LANES;
+        &cells[(panel * self.matrix.1 + self.matrix.0) * len..][..len]
+    }
 }
 
 /// Columns of a panel.
@@ -63,54 +92,57 @@ pub(crate) fn panel_width(level: Level) -> usize {
 }
 
 impl Panels {
-    /// Packs the matrices that `source` gives by their index, all of one shape, in
-    /// parallel.
-    pub(crate) fn pack<'a>(
+    /// Packs matrices of one shape in parallel: `fill` is given the index of a panel
+    /// and writes it, `[matrix][depth][width]`, with zeros beyond the last column.
+    pub(crate) fn pack(
         level: Level,
         precision: Precision,
-        matrices: usize,
-        source: impl Fn(usize) -> Right<'a> + Sync,
+        [matrices, depth, columns]: [usize; 3],
+        fill: impl Fn(usize, &mut [f32]) + Sync,
     ) -> Self {
-        let first = source(0);
-        let (depth, columns) = (first.depth(), first.columns());
-        let panels = columns.div_ceil(panel_width(level));
-        let one = depth * panel_width(level);
-        let fill = |i: usize, to: &mut [f32]| {
-            dispatch(level, Fill { right: source(i / panels), panel: i % panels, to });
-        };
+        let width = panel_width(level);
+        let panels = columns.div_ceil(width);
+        let one = matrices * depth * width;
         let cells = match precision {
             Precision::F32 => {
-                let mut data = Aligned::zeroed(matrices * panels * one);
-                let chunks = data.par_chunks_exact_mut(one.max(1)).enumerate();
-                chunks.for_each(|(i, to)| fill(i, to));
+                let mut data = Aligned::zeroed(panels * one);
+                data.par_chunks_exact_mut(one).enumerate().for_each(|(i, to)| fill(i, to));
                 Storage::F32(data)
             }
             Precision::Bf16 => {
-                let paired = depth.next_multiple_of(2) * panel_width(level);
-                let mut data = Aligned::zeroed(matrices * panels * paired);
-                let chunks = data.par_chunks_exact_mut(paired.max(1)).enumerate();
-                chunks.for_each_init(
-                    || vec![0.0; one],
-                    |wide, (i, to)| {
-                        fill(i, wide);
-                        pair_up(wide, panel_width(level), to);
-                    },
-                );
+                let paired = depth.next_multiple_of(2) * width;
+                let mut data = Aligned::zeroed(panels * matrices * paired);
+                let chunks = data.par_chunks_exact_mut(matrices * paired).enumerate();
+                chunks.for_each(|(i, to)| {
+                    let mut wide = Scratch::take(one);
+                    fill(i, &mut wide);
+                    let wide = wide.chunks_exact(depth * width);
+                    wide.zip(to.chunks_exact_mut(paired))
+                        .for_each(|(wide, to)| pair_up(wide, width, to));
+                });
                 Storage::Bf16(data)
             }
         };
         Self { cells, matrices, depth, columns, level }
     }
 
+    /// Packs one matrix.
+    pub(crate) fn pack_one(level: Level, precision: Precision, right: Right<'_>) -> Self {
+        let shape = [1, right.depth(), right.columns()];
+        Self::pack(level, precision, shape, |panel, to| {
+            dispatch(level, CopyPanel { right, panel, to });
+        })
+    }
+
     /// The `i`-th matrix.
     pub(crate) fn matrix(&self, i: usize) -> PanelsView<'_> {
         assert!(i < self.matrices);
-        let one = |len: usize| i * (len / self.matrices)..(i + 1) * (len / self.matrices);
         let cells = match &self.cells {
-            Storage::F32(data) => Cells::F32(&data[one(data.len())]),
-            Storage::Bf16(data) => Cells::Bf16(&data[one(data.len())]),
+            Storage::F32(data) => Cells::F32(data),
+            Storage::Bf16(data) => Cells::Bf16(data),
         };
-        PanelsView { cells, depth: self.depth, columns: self.columns, level: self.level }
+        let Self { matrices, depth, columns, level, .. } = *self;
+        PanelsView { cells, matrix: (i, matrices), depth, columns, level }
     }
 
     /// Rows of a matrix, the terms of each sum.
@@ -145,20 +177,19 @@ impl Panels {
     }
 }
 
-/// Makes one whole panel.
-struct Fill<'a, 'b> {
+/// Makes one whole panel of a matrix.
+struct CopyPanel<'a, 'b> {
     right: Right<'a>,
     panel: usize,
     to: &'b mut [f32],
 }
 
-impl Kernel for Fill<'_, '_> {
+impl Kernel for CopyPanel<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let depth = self.right.depth();
-        self.right.copy_block(s, self.panel, 0, depth, self.to);
+        self.right.copy_block(s, self.panel, 0, self.to);
     }
 }
 

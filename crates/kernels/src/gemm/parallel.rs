@@ -63,12 +63,12 @@ struct Parts {
 
 impl Parts {
     fn new(level: Level, product: &Product<'_>, threads: usize) -> Self {
-        let (rows, columns) = (product.left.rows(), product.right.columns());
+        let (rows, columns) = (product.left.rows.count, product.columns());
         let panels = columns.div_ceil(panel_width(level));
-        let run = product.left.run();
+        let run = product.left.rows.run;
         let unit = if run < rows && run <= ROW_BLOCK { run } else { 12 };
         let row_parts = rows.div_ceil(ROW_BLOCK / unit * unit);
-        let work = rows * columns * product.right.depth();
+        let work = rows * columns * product.depth();
         let wanted = (threads * PARTS_PER_THREAD).min(work / LEAST_WORK).max(1);
         let panel_parts = wanted.div_ceil(row_parts.max(1)).min(panels);
         Self { rows, panels, row_parts, panel_parts, unit }
@@ -88,6 +88,6 @@ impl Parts {
 }
 
 /// The `i`-th of `parts` shares of `0..total`.
-fn share(total: usize, parts: usize, i: usize) -> Range<usize> {
+pub(crate) fn share(total: usize, parts: usize, i: usize) -> Range<usize> {
     total * i / parts..total * (i + 1) / parts
 }

@@ -2,6 +2,7 @@
 
 use super::copy;
 use super::panels::{Cells, PanelsView};
+use super::rows::Rows;
 use crate::simd::Simd;
 
 /// A matrix of `depth` rows by `columns`, whichever way it is stored.
@@ -12,12 +13,12 @@ pub(crate) enum Right<'a> {
     /// The transpose of a packed matrix: panels are made from squares of it. So one
     /// copy of a frozen weight serves both directions.
     PackedTransposed(PanelsView<'a>),
-    /// `[depth, columns]`, row after row.
+    /// Rows of values that lie side by side.
     Rows {
         /// The values.
         data: &'a [f32],
-        /// Terms of each sum.
-        depth: usize,
+        /// Where rows start.
+        rows: Rows,
         /// Columns of the result.
         columns: usize,
     },
@@ -32,13 +33,19 @@ pub(crate) enum Right<'a> {
     },
 }
 
-impl Right<'_> {
+impl<'a> Right<'a> {
+    /// `[depth, columns]`, row after row.
+    pub(crate) fn rows(data: &'a [f32], depth: usize, columns: usize) -> Self {
+        Right::Rows { data, rows: Rows::even(depth, columns), columns }
+    }
+
     /// Terms of each sum.
     pub(crate) fn depth(&self) -> usize {
         match *self {
             Right::Packed(packed) => packed.depth,
             Right::PackedTransposed(packed) => packed.columns,
-            Right::Rows { depth, .. } | Right::Columns { depth, .. } => depth,
+            Right::Rows { rows, .. } => rows.count,
+            Right::Columns { depth, .. } => depth,
         }
     }
 
@@ -63,38 +70,28 @@ impl Right<'_> {
     ) -> &'b [f32] {
         let width = 2 * S::LANES;
         if let Right::Packed(packed) = self
-            && let Cells::F32(cells) = packed.cells
+            && let Cells::F32(_) = packed.cells
         {
-            assert_eq!(packed.level, S::LEVEL);
-            return &cells[(panel * packed.depth + first) * width..][..len * width];
+            return &packed.f32_panel(s, panel)[first * width..][..len * width];
         }
         let to = &mut to[..len * width];
-        self.copy_block(s, panel, first, len, to);
+        self.copy_block(s, panel, first, to);
         to
     }
 
-    /// Writes rows `first..first + len` of a panel to `to`, with zeros beyond the last
-    /// column.
+    /// Writes rows of a panel from `first` on, with zeros beyond the last column.
     #[inline(always)]
-    pub(crate) fn copy_block<S: Simd>(
-        &self,
-        s: S,
-        panel: usize,
-        first: usize,
-        len: usize,
-        to: &mut [f32],
-    ) {
+    pub(crate) fn copy_block<S: Simd>(&self, s: S, panel: usize, first: usize, to: &mut [f32]) {
         let width = 2 * S::LANES;
-        assert_eq!(to.len(), len * width);
         let start = panel * width;
         let columns = width.min(self.columns() - start);
         match *self {
             Right::Packed(packed) => copy::packed(s, packed, panel, first, to),
             Right::PackedTransposed(packed) => {
-                copy::packed_transposed(s, packed, panel, first, columns, to)
+                copy::packed_transposed(s, packed, panel, first, columns, to);
             }
-            Right::Rows { data, columns: stride, .. } => {
-                copy::rows(&data[first * stride + start..], stride, columns, width, to);
+            Right::Rows { data, rows, .. } => {
+                copy::rows(&data[start..], rows, first, columns, width, to);
             }
             Right::Columns { data, depth, .. } => {
                 copy::transposed(s, &data[start * depth + first..], depth, columns, to);
