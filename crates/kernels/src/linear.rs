@@ -3,7 +3,7 @@
 //! Activations are `[rows, features]`, row after row; a weight is
 //! `[outputs, inputs]`, as every weight file has it.
 
-use crate::gemm::{Base, Left, Out, Panels, Precision, Product, Right, Rows, gemm};
+use crate::gemm::{Base, Left, Out, Panels, Precision, Product, Right, Rows, gemm, round_to_pairs};
 use crate::scratch::Aligned;
 use crate::simd::Level;
 
@@ -62,7 +62,13 @@ impl PackedLinear {
     /// If `x` is not `[rows, inputs]` or `y` not `[rows, outputs]`.
     pub fn forward(&self, x: &[f32], y: &mut [f32]) {
         let base = self.bias.as_ref().map_or(Base::Zero, |bias| Base::Bias(bias));
-        multiply(self.weight.level(), x, Right::Packed(self.weight.matrix(0)), y, base);
+        let (level, weight) = (self.weight.level(), self.weight.matrix(0));
+        if self.weight.is_pairs() {
+            let x = round_to_pairs(level, x, self.inputs());
+            multiply(level, &x, Right::Pairs(weight), y, base);
+        } else {
+            multiply(level, x, Right::Packed(weight), y, base);
+        }
     }
 
     /// The gradient of the input, `dx = dy weight`.
@@ -73,8 +79,13 @@ impl PackedLinear {
     /// # Panics
     /// If `dy` is not `[rows, outputs]` or `dx` not `[rows, inputs]`.
     pub fn backward_input(&self, dy: &[f32], dx: &mut [f32]) {
-        let right = Right::PackedTransposed(self.weight.matrix(0));
-        multiply(self.weight.level(), dy, right, dx, Base::Zero);
+        let (level, weight) = (self.weight.level(), self.weight.matrix(0));
+        if self.weight.is_pairs() {
+            let dy = round_to_pairs(level, dy, self.outputs());
+            multiply(level, &dy, Right::PairsTransposed(weight), dx, Base::Zero);
+        } else {
+            multiply(level, dy, Right::PackedTransposed(weight), dx, Base::Zero);
+        }
     }
 }
 

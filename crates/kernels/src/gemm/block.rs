@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::DEPTH_BLOCK;
+use super::arithmetic::MulAdd;
 use super::left::Left;
 use super::right::Right;
 use super::rows::Rows;
-use super::tile::{Factors, MulAdd, tile};
+use super::tile::{Factors, tile};
 use crate::scratch::Scratch;
 use crate::simd::Simd;
 
@@ -76,9 +77,14 @@ impl Product<'_> {
         self.right[0].columns()
     }
 
-    /// Terms of each sum.
+    /// Cells of each sum.
     pub(crate) fn depth(&self) -> usize {
         self.left.taps.len() * self.left.depth
+    }
+
+    /// Whether the cells of the factors are pairs of bf16.
+    pub(crate) fn is_pairs(&self) -> bool {
+        self.right[0].is_pairs()
     }
 
     /// # Panics
@@ -88,6 +94,7 @@ impl Product<'_> {
         assert_eq!(left.taps.len(), right.len(), "a matrix for each tap");
         assert!(right.iter().all(|r| r.depth() == left.depth), "the factors' depths");
         assert!(right.iter().all(|r| r.columns() == self.columns()), "columns");
+        assert!(right.iter().all(|r| r.is_pairs() == self.is_pairs()), "one kind of cells");
         assert!(left.rows.count == out.rows.count && left.rows.run == out.rows.run, "rows");
         if let Base::Bias(bias) = base {
             assert_eq!(bias.len(), self.columns(), "a bias for each column");
@@ -108,6 +115,7 @@ pub(crate) unsafe fn block<S: Simd, P: MulAdd<S>>(
     panels: Range<usize>,
 ) {
     product.check();
+    assert_eq!(product.is_pairs(), P::PAIRS, "the kind of cells");
     let depth = product.left.depth;
     let mut made = Scratch::take(DEPTH_BLOCK.min(depth) * 2 * S::LANES);
     for (tap, right) in product.right.iter().enumerate() {

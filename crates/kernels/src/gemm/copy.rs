@@ -130,3 +130,28 @@ pub(super) fn packed_transposed<S: Simd>(
         }
     }
 }
+
+/// Pairs of rows from the `first` pair on of a panel of the transpose.
+#[inline(always)]
+pub(super) fn pairs_transposed<S: Simd>(
+    s: S,
+    view: PanelsView<'_>,
+    panel: usize,
+    first: usize,
+    columns: usize,
+    to: &mut [f32],
+) {
+    let width = 2 * S::LANES;
+    for (i, to) in to.chunks_mut(S::LANES * width).enumerate() {
+        let mut square = [0.0; MAX_WIDTH * MAX_WIDTH];
+        let square = &mut square[..2 * to.len()];
+        packed_transposed(s, view, panel, 2 * first + i * width, columns, square);
+        for (two, pairs) in square.chunks_exact(2 * width).zip(to.chunks_exact_mut(width)) {
+            let (even, odd) = two.split_at(width);
+            for ((even, odd), pair) in even.iter().zip(odd).zip(pairs) {
+                // The lower halves are zero: these values came from bf16.
+                *pair = f32::from_bits(even.to_bits() >> 16 | odd.to_bits());
+            }
+        }
+    }
+}

@@ -22,23 +22,26 @@
 //! threads: the depth is cut into blocks of [`DEPTH_BLOCK`], each summed from zero,
 //! then added up in order. That also keeps the rounding error of long sums low.
 
+mod arithmetic;
 mod block;
 mod copy;
 mod left;
+mod pairs;
 mod panels;
 mod parallel;
 mod right;
 mod rows;
 mod tile;
 
+pub(crate) use arithmetic::{MulAdd, ProductKernel, dispatch_product, has_pairs};
 pub(crate) use block::{Base, Out, Product, block};
 pub(crate) use left::Left;
+pub(crate) use pairs::round_to_pairs;
 pub use panels::Precision;
 pub(crate) use panels::{Panels, panel_width};
 pub(crate) use parallel::gemm;
 pub(crate) use right::Right;
 pub(crate) use rows::Rows;
-pub(crate) use tile::{Fused, MulAdd};
 
 /// Terms of a sum that stay in registers: a block of a panel (80 KiB with AVX-512)
 /// and the rows that meet it fit the second-level cache. A multiple of every

@@ -3,6 +3,7 @@
 use half::bf16;
 use rayon::prelude::*;
 
+use super::arithmetic::has_pairs;
 use super::right::Right;
 use crate::scratch::{Aligned, Scratch};
 use crate::simd::{Kernel, Level, Simd, dispatch};
@@ -160,12 +161,10 @@ impl Panels {
         self.level
     }
 
-    /// How the values are stored.
-    pub(crate) fn precision(&self) -> Precision {
-        match self.cells {
-            Storage::F32(_) => Precision::F32,
-            Storage::Bf16(_) => Precision::Bf16,
-        }
+    /// Whether products read it as pairs of bf16, for which the left factor must be
+    /// rounded to pairs too.
+    pub(crate) fn is_pairs(&self) -> bool {
+        matches!(self.cells, Storage::Bf16(_)) && has_pairs(self.level)
     }
 
     /// Memory held, in bytes.

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::arithmetic::{MulAdd, ProductKernel, dispatch_product};
 use super::block::{Product, block};
 use super::panels::panel_width;
-use super::tile::Fused;
-use crate::simd::{Kernel, Level, Simd, dispatch};
+use crate::simd::{Level, Simd};
 
 /// Rows of a part at most: a block of them (600 KiB) stays in the second-level cache
 /// while one panel after another meets it. A multiple of every tile's height.
@@ -27,7 +27,7 @@ pub(crate) fn gemm(level: Level, product: Product<'_>) {
     let parts = Parts::new(level, &product, rayon::current_num_threads());
     let work = |i: usize| {
         let (rows, panels) = parts.part(i);
-        dispatch(level, Part { product: &product, rows, panels });
+        dispatch_product(level, product.is_pairs(), Part { product: &product, rows, panels });
     };
     match parts.count() {
         1 => work(0),
@@ -41,13 +41,11 @@ struct Part<'a> {
     panels: Range<usize>,
 }
 
-impl Kernel for Part<'_> {
-    type Output = ();
-
+impl ProductKernel for Part<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd, P: MulAdd<S>>(self, s: S, mul_add: P) {
         // SAFETY: the parts of a product do not overlap.
-        unsafe { block(s, Fused, self.product, self.rows, self.panels) }
+        unsafe { block(s, mul_add, self.product, self.rows, self.panels) }
     }
 }
 

@@ -13,6 +13,10 @@ pub(crate) enum Right<'a> {
     /// The transpose of a packed matrix: panels are made from squares of it. So one
     /// copy of a frozen weight serves both directions.
     PackedTransposed(PanelsView<'a>),
+    /// Packed beforehand as bf16, read as pairs: a cell is two rows.
+    Pairs(PanelsView<'a>),
+    /// The transpose of a matrix packed as bf16, again as pairs.
+    PairsTransposed(PanelsView<'a>),
     /// Rows of values that lie side by side.
     Rows {
         /// The values.
@@ -39,9 +43,16 @@ impl<'a> Right<'a> {
         Right::Rows { data, rows: Rows::even(depth, columns), columns }
     }
 
-    /// Terms of each sum.
+    /// Whether its cells are pairs of bf16, which the left factor's must be then too.
+    pub(crate) fn is_pairs(&self) -> bool {
+        matches!(self, Right::Pairs(_) | Right::PairsTransposed(_))
+    }
+
+    /// Cells of each sum.
     pub(crate) fn depth(&self) -> usize {
         match *self {
+            Right::Pairs(packed) => packed.depth.div_ceil(2),
+            Right::PairsTransposed(packed) => packed.columns.div_ceil(2),
             Right::Packed(packed) => packed.depth,
             Right::PackedTransposed(packed) => packed.columns,
             Right::Rows { rows, .. } => rows.count,
@@ -52,8 +63,8 @@ impl<'a> Right<'a> {
     /// Columns of the result.
     pub(crate) fn columns(&self) -> usize {
         match *self {
-            Right::Packed(packed) => packed.columns,
-            Right::PackedTransposed(packed) => packed.depth,
+            Right::Packed(packed) | Right::Pairs(packed) => packed.columns,
+            Right::PackedTransposed(packed) | Right::PairsTransposed(packed) => packed.depth,
             Right::Rows { columns, .. } | Right::Columns { columns, .. } => columns,
         }
     }
@@ -69,10 +80,15 @@ impl<'a> Right<'a> {
         to: &'b mut [f32],
     ) -> &'b [f32] {
         let width = 2 * S::LANES;
-        if let Right::Packed(packed) = self
-            && let Cells::F32(_) = packed.cells
-        {
-            return &packed.f32_panel(s, panel)[first * width..][..len * width];
+        match self {
+            Right::Packed(packed) if let Cells::F32(_) = packed.cells => {
+                return &packed.f32_panel(s, panel)[first * width..][..len * width];
+            }
+            Right::Pairs(packed) => {
+                let pairs = &packed.bf16_panel(s, panel)[first * 2 * width..][..len * 2 * width];
+                return bytemuck::cast_slice(pairs);
+            }
+            _ => {}
         }
         let to = &mut to[..len * width];
         self.copy_block(s, panel, first, to);
@@ -89,6 +105,13 @@ impl<'a> Right<'a> {
             Right::Packed(packed) => copy::packed(s, packed, panel, first, to),
             Right::PackedTransposed(packed) => {
                 copy::packed_transposed(s, packed, panel, first, columns, to);
+            }
+            Right::Pairs(packed) => {
+                let pairs = &packed.bf16_panel(s, panel)[first * 2 * width..];
+                to.copy_from_slice(bytemuck::cast_slice(&pairs[..2 * to.len()]));
+            }
+            Right::PairsTransposed(packed) => {
+                copy::pairs_transposed(s, packed, panel, first, columns, to);
             }
             Right::Rows { data, rows, .. } => {
                 copy::rows(&data[start..], rows, first, columns, width, to);

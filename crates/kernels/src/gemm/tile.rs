@@ -1,25 +1,7 @@
 //! The micro-kernel: a tile of sums in registers.
 
+use super::arithmetic::MulAdd;
 use crate::simd::Simd;
-
-/// What one step of a sum does with a cell of each factor.
-///
-/// A cell has four bytes: one f32, or a pair of bf16 along the depth.
-pub(crate) trait MulAdd<S: Simd>: Copy + Send + Sync {
-    /// `sum + a * b`, for pairs `sum + a.0 * b.0 + a.1 * b.1`.
-    fn mul_add(self, s: S, a: S::V, b: S::V, sum: S::V) -> S::V;
-}
-
-/// The multiply-add of f32.
-#[derive(Clone, Copy)]
-pub(crate) struct Fused;
-
-impl<S: Simd> MulAdd<S> for Fused {
-    #[inline(always)]
-    fn mul_add(self, s: S, a: S::V, b: S::V, sum: S::V) -> S::V {
-        s.mul_add(a, b, sum)
-    }
-}
 
 /// The factors of a tile: `R` rows from the left, `N` vectors from the right.
 #[derive(Clone, Copy)]

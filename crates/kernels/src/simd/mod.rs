@@ -18,6 +18,8 @@ pub(crate) mod math;
 mod neon;
 mod portable;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
 use half::bf16;
 pub use level::{LEVEL_VARIABLE, Level, level};
 

@@ -1,0 +1,101 @@
+//! What a step of a sum does: f32, or pairs of bf16 where the processor has that.
+
+use crate::simd::{Kernel, Level, Simd, dispatch};
+
+/// One step of a sum.
+///
+/// A cell has four bytes: one f32, or two bf16 that follow each other along the depth.
+pub(crate) trait MulAdd<S: Simd>: Copy + Send + Sync {
+    /// Whether cells are pairs.
+    const PAIRS: bool;
+
+    /// `sum + a * b`, for pairs `sum + a.0 * b.0 + a.1 * b.1`.
+    fn mul_add(self, s: S, a: S::V, b: S::V, sum: S::V) -> S::V;
+}
+
+/// The multiply-add of f32.
+#[derive(Clone, Copy)]
+pub(crate) struct Fused;
+
+impl<S: Simd> MulAdd<S> for Fused {
+    const PAIRS: bool = false;
+
+    #[inline(always)]
+    fn mul_add(self, s: S, a: S::V, b: S::V, sum: S::V) -> S::V {
+        s.mul_add(a, b, sum)
+    }
+}
+
+/// A computation written once for all levels and both kinds of cells.
+pub(crate) trait ProductKernel {
+    /// The computation. Must be `#[inline(always)]`, see [`crate::simd`].
+    fn run<S: Simd, P: MulAdd<S>>(self, s: S, mul_add: P);
+}
+
+/// Whether the processor multiplies pairs of bf16, and the level may use that.
+pub(crate) fn has_pairs(level: Level) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return level == Level::Avx512
+        && level.is_available()
+        && std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// Runs a computation with the instructions of `level`, on pairs if asked for.
+///
+/// # Panics
+/// If the processor lacks them.
+pub(crate) fn dispatch_product<K: ProductKernel>(level: Level, pairs: bool, kernel: K) {
+    if !pairs {
+        return dispatch(level, Single(kernel));
+    }
+    assert!(has_pairs(level), "this processor has no products of bf16");
+    // SAFETY: just checked.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        x86::enter(kernel);
+    }
+}
+
+struct Single<K>(K);
+
+impl<K: ProductKernel> Kernel for Single<K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.0.run(s, Fused);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{MulAdd, ProductKernel};
+    use crate::simd::Avx512;
+
+    /// The dot product of two pairs of bf16, summed in f32. Made only by [`enter`].
+    #[derive(Clone, Copy)]
+    struct DotPairs(());
+
+    impl MulAdd<Avx512> for DotPairs {
+        const PAIRS: bool = true;
+
+        #[inline(always)]
+        fn mul_add(self, _: Avx512, a: __m512, b: __m512, sum: __m512) -> __m512 {
+            // SAFETY: the value exists only where the instruction does; the types have
+            // the same size and take any bits.
+            unsafe { _mm512_dpbf16_ps(sum, std::mem::transmute(a), std::mem::transmute(b)) }
+        }
+    }
+
+    /// # Safety
+    /// AVX-512 and its BF16 extension must be available.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+    pub(super) unsafe fn enter<K: ProductKernel>(kernel: K) {
+        // SAFETY: the caller vouches for AVX-512.
+        kernel.run(unsafe { Avx512::new() }, DotPairs(()));
+    }
+}
