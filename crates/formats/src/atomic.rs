@@ -23,11 +23,21 @@ pub fn atomic_write(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let path = path.as_ref();
-    replace(path, write).map_err(Error::write(path))
+    replace(path.as_ref(), |file| write(file))
 }
 
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// As [`atomic_write`], for formats that are not written from front to back.
+pub(crate) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>,
+) -> Result<()> {
+    fill_and_rename(path, write).map_err(Error::write(path))
+}
+
+fn fill_and_rename(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = folder_of(path)?;
     let file = beside(path, &folder)?;
     let mut buffered = BufWriter::with_capacity(1 << 20, file);

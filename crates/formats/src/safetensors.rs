@@ -3,7 +3,6 @@
 //! A length (eight bytes, little-endian), a JSON header of that length, and the tensors.
 //! Format: <https://github.com/huggingface/safetensors#format>.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,10 +12,11 @@ use safetensors::tensor::{Dtype, SafeTensorError};
 use serde_json::{Map, Value, json};
 
 use crate::DType;
+use crate::array::Array;
 use crate::atomic::atomic_write;
 use crate::contents::Contents;
 use crate::error::{Error, Fault, Result};
-use crate::view::{Info, View, byte_size};
+use crate::view::{Info, View};
 
 /// The header length field.
 const PREFIX: usize = size_of::<u64>();
@@ -97,37 +97,6 @@ fn known(dtype: Dtype) -> Option<DType> {
     })
 }
 
-/// A tensor to be written: its elements in row-major order, little-endian.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Array<'a> {
-    /// The element type.
-    pub dtype: DType,
-    /// The extents, outermost first; empty for a scalar.
-    pub shape: Vec<usize>,
-    /// `dtype.size()` bytes for each element.
-    pub bytes: Cow<'a, [u8]>,
-}
-
-impl<'a> Array<'a> {
-    /// An array of `f32`, without a copy where the machine is little-endian.
-    pub fn f32(shape: &[usize], values: &'a [f32]) -> Self {
-        Self { dtype: DType::F32, shape: shape.to_vec(), bytes: little_endian(values) }
-    }
-
-    /// An array of `i64`, without a copy where the machine is little-endian.
-    pub fn i64(shape: &[usize], values: &'a [i64]) -> Self {
-        Self { dtype: DType::I64, shape: shape.to_vec(), bytes: little_endian(values) }
-    }
-}
-
-fn little_endian<T: bytemuck::Pod>(values: &[T]) -> Cow<'_, [u8]> {
-    let mut bytes = Cow::Borrowed(bytemuck::cast_slice(values));
-    if cfg!(target_endian = "big") {
-        bytes.to_mut().chunks_exact_mut(size_of::<T>()).for_each(<[u8]>::reverse);
-    }
-    bytes
-}
-
 /// Writes a safetensors file, replacing whatever is at `path` only once all is written.
 ///
 /// The same content always gives the same bytes: tensors are ordered by the size of their
@@ -157,15 +126,12 @@ fn header(tensors: &[(&str, &Array<'_>)], metadata: &BTreeMap<String, String>) -
         header.insert(METADATA.to_owned(), json!(metadata));
     }
     let mut start = 0;
-    for (name, Array { dtype, shape, bytes }) in tensors {
+    for (name, array) in tensors {
         if *name == METADATA {
             return Err(Error::ReservedName { name: METADATA });
         }
-        let info = Info { dtype: *dtype, shape: shape.clone() };
-        if byte_size(&info) != Some(bytes.len()) {
-            let (name, bytes) = ((*name).to_owned(), bytes.len());
-            return Err(Error::WrongSize { name, shape: info.shape, dtype: *dtype, bytes });
-        }
+        array.check(name)?;
+        let Array { dtype, shape, bytes } = array;
         let end = start + bytes.len();
         let described =
             json!({"dtype": dtype.name(), "shape": shape, "data_offsets": [start, end]});

@@ -172,7 +172,7 @@ fn extent(shape: &[usize], strides: &[usize], offset: usize) -> Option<usize> {
 }
 
 /// The strides of a row-major tensor. Shapes that overflow have no elements to step over.
-fn row_major(shape: &[usize]) -> Vec<usize> {
+pub(crate) fn row_major(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1usize; shape.len()];
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis].saturating_mul(shape[axis]);

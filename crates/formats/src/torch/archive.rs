@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use zip::{CompressionMethod, ZipArchive};
 
+use super::names;
 use super::pickle;
 use super::tensors::{StorageKey, collect};
 use crate::contents::Contents;
@@ -29,7 +30,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Contents> {
             "it is a TorchScript program; save the module's state_dict instead",
         );
     }
-    let bytes = archive.verified("data.pkl")?;
+    let bytes = archive.verified(names::PICKLE)?;
     let unpickled = pickle::read(bytes)?;
     let big_endian = archive.is_big_endian()?;
     collect(&unpickled.heap, unpickled.root, &|key| archive.storage(key, big_endian))
@@ -91,10 +92,10 @@ impl<'a> Archive<'a> {
     }
 
     fn is_big_endian(&self) -> Result<bool> {
-        if !self.entries.contains_key("byteorder") {
+        if !self.entries.contains_key(names::BYTE_ORDER) {
             return Ok(false);
         }
-        match self.verified("byteorder")? {
+        match self.verified(names::BYTE_ORDER)? {
             b"little" => Ok(false),
             b"big" => Ok(true),
             _ => Fault::malformed("its byte order is neither `little` nor `big`"),
@@ -102,7 +103,7 @@ impl<'a> Archive<'a> {
     }
 
     fn storage(&self, key: &StorageKey, big_endian: bool) -> Result<Storage> {
-        let entry = self.find(&format!("data/{}", key.name))?;
+        let entry = self.find(&format!("{}{}", names::DATA, key.name))?;
         if key.byte_size() != Some(entry.bytes.len()) {
             return Fault::malformed(format!(
                 "storage `{}` has {} bytes, but its pickle speaks of {} elements of {} bytes",
@@ -125,7 +126,7 @@ impl Entry {
 
 /// The folder of an archive, with its slash, if `name` is the pickle in it.
 fn root(name: &str) -> Option<&str> {
-    name.strip_suffix("data.pkl").filter(|root| root.is_empty() || root.ends_with('/'))
+    name.strip_suffix(names::PICKLE).filter(|root| root.is_empty() || root.ends_with('/'))
 }
 
 fn entry(

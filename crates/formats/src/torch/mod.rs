@@ -1,18 +1,22 @@
-//! Reading what `torch.save` writes: a pickle that describes tensors, and their bytes.
+//! Reading and writing what `torch.save` writes: a pickle that describes tensors, and their
+//! bytes.
 
 mod archive;
 mod input;
 mod legacy;
+mod names;
 mod objects;
 mod opcodes;
 mod pickle;
 mod rebuild;
 mod tensors;
+mod write;
 
 use crate::error::Fault;
 
 pub(crate) use archive::read as read_archive;
 pub(crate) use legacy::read as read_stream;
+pub use write::{Value, write_torch};
 
 /// The longest pickle that is read. Pickles hold names and shapes, not weights: a full
 /// Stable Diffusion checkpoint with its optimizer state stays below one mebibyte.

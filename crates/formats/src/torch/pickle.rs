@@ -107,7 +107,7 @@ impl Machine<'_> {
             }
             op::INST | op::OBJ => self.call_from_mark(opcode),
             op::BUILD => self.build(),
-            op::BINPERSID => self.pop().and_then(|id| self.push(Object::Persistent(id))),
+            op::BINPERSID => self.persistent(),
             op::PERSID => Fault::unsupported(
                 "it was written by a very old PyTorch; load it with a current one and save it \
                  again",
@@ -336,6 +336,19 @@ impl Machine<'_> {
         }
         self.stack.push(object);
         Ok(())
+    }
+
+    /// A reference to a storage, or in old files `("module", class, path, source)`: the class
+    /// of a module along with its program text, of which only the class is of use.
+    fn persistent(&mut self) -> Result<()> {
+        let reference = self.pop()?;
+        if let Some([tag, class, _path, _source]) = self.heap.sequence(reference)
+            && matches!(self.heap.get(*tag), Object::Text(tag) if &**tag == "module")
+        {
+            self.stack.push(*class);
+            return Ok(());
+        }
+        self.push(Object::Persistent(reference))
     }
 }
 

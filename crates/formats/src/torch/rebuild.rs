@@ -4,6 +4,7 @@
 //! PyTorch's own `weights_only` loader need. Naming any other class is harmless and
 //! happens (Lightning 1.4 keys its callbacks by class); calling it is refused.
 
+use super::names;
 use super::objects::{Heap, Id, Object, Rebuild};
 use crate::error::Fault;
 
@@ -19,19 +20,19 @@ pub(crate) fn call(heap: &mut Heap, callee: Id, args: Id) -> Result<Id, Fault> {
     };
     let first = items.first().copied();
     let object = match (&*module, &*name) {
-        ("collections", "OrderedDict" | "Counter") => return dict(heap, first),
+        names::ORDERED_DICT | ("collections", "Counter") => return dict(heap, first),
         ("collections", "defaultdict") => Object::Dict(Vec::new()),
         ("builtins" | "__builtin__", "set" | "frozenset" | "list" | "tuple") => match first {
             Some(items) => return Ok(items),
             None => Object::Sequence(Vec::new()),
         },
-        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => {
+        names::REBUILD_TENSOR | ("torch._utils", "_rebuild_tensor") => {
             Object::Tensor { args, rebuild: Rebuild::Typed }
         }
         ("torch._utils", "_rebuild_tensor_v3") => {
             Object::Tensor { args, rebuild: Rebuild::Untyped }
         }
-        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
+        names::REBUILD_PARAMETER | ("torch._utils", "_rebuild_parameter_with_state") => {
             return first.ok_or_else(|| Fault::Malformed("a parameter without its tensor".into()));
         }
         ("torch._utils", rebuild) if rebuild.starts_with("_rebuild_") => Object::Unreadable(name),
@@ -40,7 +41,8 @@ pub(crate) fn call(heap: &mut Heap, callee: Id, args: Id) -> Result<Id, Fault> {
         ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct")
         | ("numpy", "dtype" | "ndarray")
         | ("_codecs", "encode")
-        | ("torch", "Size" | "device") => Object::Other("a value without weights"),
+        | ("torch", "Size" | "device")
+        | ("torch.serialization", "_get_layout") => Object::Other("a value without weights"),
         _ => return Err(Fault::UnsafePickle(format!("{module}.{name}"))),
     };
     Ok(heap.add(object))

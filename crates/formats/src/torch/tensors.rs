@@ -1,5 +1,6 @@
 //! Finding the tensors among the objects of a pickle.
 
+use super::names;
 use super::objects::{Heap, Id, Object, Rebuild};
 use crate::DType;
 use crate::contents::Contents;
@@ -210,7 +211,7 @@ impl StorageKey {
         else {
             return None;
         };
-        if &**tag != "storage" || !module.starts_with("torch") {
+        if &**tag != names::STORAGE || !module.starts_with("torch") {
             return None;
         }
         let (element_size, element) = storage_class(class)?;
@@ -242,25 +243,18 @@ impl StorageKey {
 
 /// The element size and type of a storage class, or the class's name if its type is not read.
 fn storage_class(class: &str) -> Option<(usize, std::result::Result<DType, String>)> {
-    let dtype = match class {
-        "DoubleStorage" => DType::F64,
-        "FloatStorage" => DType::F32,
-        "HalfStorage" => DType::F16,
-        "BFloat16Storage" => DType::BF16,
-        "LongStorage" => DType::I64,
-        "IntStorage" => DType::I32,
-        "ShortStorage" => DType::I16,
-        "CharStorage" => DType::I8,
-        "ByteStorage" => DType::U8,
-        "BoolStorage" => DType::Bool,
-        "ComplexDoubleStorage" => return Some((16, Err(class.to_owned()))),
-        "ComplexFloatStorage" => return Some((8, Err(class.to_owned()))),
-        "QInt32Storage" => return Some((4, Err(class.to_owned()))),
-        "UntypedStorage" | "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage"
-        | "QUInt2x4Storage" => return Some((1, Err(class.to_owned()))),
+    if let Some((_, dtype)) = names::STORAGES.iter().find(|(name, _)| *name == class) {
+        return Some((dtype.size(), Ok(*dtype)));
+    }
+    let size = match class {
+        "ComplexDoubleStorage" => 16,
+        "ComplexFloatStorage" => 8,
+        "QInt32Storage" => 4,
+        "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => 1,
+        "UntypedStorage" => 1,
         _ => return None,
     };
-    Some((dtype.size(), Ok(dtype)))
+    Some((size, Err(class.to_owned())))
 }
 
 /// An attribute of the module `torch` that names an element type.

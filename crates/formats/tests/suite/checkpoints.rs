@@ -131,7 +131,8 @@ fn storages_that_do_not_know_their_type() {
 #[test]
 fn tensors_of_exotic_kinds_do_not_hide_the_others() {
     let complex = Tensor { class: "ComplexFloatStorage", elements: 3, ..PLAIN };
-    let sparse = call(&global("torch._utils", "_rebuild_sparse_tensor"), &[]);
+    let layout = call(&global("torch.serialization", "_get_layout"), &[text("torch.sparse_coo")]);
+    let sparse = call(&global("torch._utils", "_rebuild_sparse_tensor"), &[layout]);
     let value = dict(&[("good", PLAIN.code()), ("complex", complex.code()), ("sparse", sparse)]);
     let file = open(&checkpoint(&value)).unwrap();
     assert!(file.names().eq(["good"]));
@@ -154,6 +155,18 @@ fn streams_from_before_archives() {
     let file = open(&file).unwrap();
     assert_eq!(file.f32("whole").unwrap(), [1.0, 2.0]);
     assert_eq!(file.f32("part").unwrap(), [4.0, 5.0]);
+}
+
+/// The old stream refers to the class of a module along with its program text.
+#[test]
+fn parameter_dictionaries_in_streams() {
+    let class = global("torch.nn.modules.container", "ParameterDict");
+    let reference = tuple(&[text("module"), class, text("container.py"), text("class ...")]);
+    let state = dict(&[("training", vec![0x88]), ("_parameters", dict(&[("*", PLAIN.code())]))]);
+    let parameters = join(&[&reference, b"Q)\x81", &state, b"b"]);
+    let value = dict(&[("string_to_param", parameters)]);
+    let file = open(&legacy(&value, &[("0", 6, &floats(6))])).unwrap();
+    assert!(file.names().eq(["string_to_param.*"]));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod golden;
 mod hostile;
 mod opening;
 mod safetensors;
+mod torch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
