@@ -145,6 +145,7 @@ fn header(tensors: &[(&str, &Array<'_>)], metadata: &BTreeMap<String, String>) -
 fn write(out: &mut dyn Write, header: &str, tensors: &[(&str, &Array<'_>)]) -> io::Result<()> {
     let length = header.len().next_multiple_of(PREFIX);
     out.write_all(&(length as u64).to_le_bytes())?;
-    write!(out, "{header:<length$}")?;
+    out.write_all(header.as_bytes())?;
+    out.write_all(&[b' '; PREFIX][..length - header.len()])?;
     tensors.iter().try_for_each(|(_, array)| out.write_all(&array.bytes))
 }

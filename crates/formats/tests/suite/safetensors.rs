@@ -64,6 +64,20 @@ fn same_content_same_bytes() {
 }
 
 #[test]
+fn many_tensors_and_names_in_any_script() {
+    let folder = folder();
+    let path = folder.path().join("many");
+    let tensors: BTreeMap<String, Array<'_>> =
+        (0..2000).map(|i| (format!("weights.\u{3b1}.{i}"), Array::f32(&[], &[2.5]))).collect();
+    let metadata = BTreeMap::from([("caf\u{e9}".to_owned(), "\u{1f431}".to_owned())]);
+    write_safetensors(&path, &tensors, &metadata).unwrap();
+    let file = TensorFile::open(&path).unwrap();
+    assert!(file.names().eq(tensors.keys()));
+    assert_eq!(file.metadata(), &metadata);
+    assert_eq!(file.f32("weights.\u{3b1}.1999").unwrap(), [2.5]);
+}
+
+#[test]
 fn the_layout_is_the_documented_one() {
     let folder = folder();
     let path = folder.path().join("a");
