@@ -1,1 +1,26 @@
 //! Photos in, pictures out.
+//!
+//! Reads what cameras, phones and the web produce into one simple form, an upright 8-bit RGB
+//! [`Picture`], and writes pictures as PNG files. It knows nothing of what the photos are for.
+
+mod error;
+mod file;
+mod folder;
+pub mod limits;
+mod map;
+mod overlay;
+mod photo;
+mod picture;
+mod png_file;
+mod resize;
+mod sheet;
+
+pub use error::{Error, Result};
+pub use folder::{Folder, read_folder};
+pub use map::{heatmap, mask_picture};
+pub use overlay::overlay;
+pub use photo::read_photo;
+pub use picture::Picture;
+pub use png_file::{read_png_text, write_png};
+pub use resize::{Filter, resize};
+pub use sheet::contact_sheet;
