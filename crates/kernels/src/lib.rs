@@ -1,6 +1,7 @@
 //! CPU kernels over plain slices: what a frozen diffusion U-Net spends its time in.
 
 mod activation;
+mod conv;
 mod elementwise;
 mod gemm;
 mod linear;
@@ -8,9 +9,11 @@ mod norm;
 mod optim;
 mod resample;
 mod scratch;
+mod shared;
 mod simd;
 
 pub use activation::{Activation, add, add_assign, geglu, geglu_backward};
+pub use conv::{Algorithm, ConvOptions, ConvShape, PackedConv3x3, Resize, conv3x3_weight_gradient};
 pub use gemm::Precision;
 pub use linear::{PackedLinear, linear, linear_backward_input, linear_weight_gradient};
 pub use norm::{GroupNorm, LayerNorm};

@@ -3,7 +3,7 @@
 //! Activations are `[rows, features]`, row after row; a weight is
 //! `[outputs, inputs]`, as every weight file has it.
 
-use crate::gemm::{Base, Left, Out, Panels, Precision, Product, Right, Rows, gemm, round_to_pairs};
+use crate::gemm::{Base, Left, Out, Panels, Precision, Product, Right, Rows, gemm};
 use crate::scratch::Aligned;
 use crate::simd::Level;
 
@@ -62,13 +62,9 @@ impl PackedLinear {
     /// If `x` is not `[rows, inputs]` or `y` not `[rows, outputs]`.
     pub fn forward(&self, x: &[f32], y: &mut [f32]) {
         let base = self.bias.as_ref().map_or(Base::Zero, |bias| Base::Bias(bias));
-        let (level, weight) = (self.weight.level(), self.weight.matrix(0));
-        if self.weight.is_pairs() {
-            let x = round_to_pairs(level, x, self.inputs());
-            multiply(level, &x, Right::Pairs(weight), y, base);
-        } else {
-            multiply(level, x, Right::Packed(weight), y, base);
-        }
+        assert!(x.len().is_multiple_of(self.inputs()), "x: rows of {}", self.inputs());
+        let (x, _) = self.weight.left_cells(x, self.inputs());
+        multiply(self.weight.level(), &x, self.weight.right(0), y, base);
     }
 
     /// The gradient of the input, `dx = dy weight`.
@@ -79,13 +75,9 @@ impl PackedLinear {
     /// # Panics
     /// If `dy` is not `[rows, outputs]` or `dx` not `[rows, inputs]`.
     pub fn backward_input(&self, dy: &[f32], dx: &mut [f32]) {
-        let (level, weight) = (self.weight.level(), self.weight.matrix(0));
-        if self.weight.is_pairs() {
-            let dy = round_to_pairs(level, dy, self.outputs());
-            multiply(level, &dy, Right::PairsTransposed(weight), dx, Base::Zero);
-        } else {
-            multiply(level, dy, Right::PackedTransposed(weight), dx, Base::Zero);
-        }
+        assert!(dy.len().is_multiple_of(self.outputs()), "dy: rows of {}", self.outputs());
+        let (dy, _) = self.weight.left_cells(dy, self.outputs());
+        multiply(self.weight.level(), &dy, self.weight.right_transposed(0), dx, Base::Zero);
     }
 }
 
@@ -146,19 +138,25 @@ pub fn linear_weight_gradient(
     let rows = x.len() / inputs;
     let outputs = dw.len() / inputs;
     assert!(x.len() == rows * inputs && dy.len() == rows * outputs && dw.len() == outputs * inputs);
+    if let Some(db) = db {
+        sum_rows(level, dy, outputs, db);
+    }
+    if rows == 0 {
+        return dw.fill(0.0);
+    }
     let left = Left::transposed(dy, outputs, rows);
     let right = [Right::rows(x, rows, inputs)];
     let out = Out::new(dw, Rows::even(outputs, inputs));
     gemm(level, Product { left, right: &right, out, base: Base::Zero });
-    if let Some(db) = db {
-        sum_rows(level, dy, outputs, db);
-    }
 }
 
 /// The sum of the rows of `[rows, columns]`.
 pub(crate) fn sum_rows(level: Level, matrix: &[f32], columns: usize, sum: &mut [f32]) {
     let rows = matrix.len() / columns;
     assert!(matrix.len() == rows * columns && sum.len() == columns);
+    if rows == 0 {
+        return sum.fill(0.0);
+    }
     let right = [Right::rows(matrix, rows, columns)];
     let out = Out::new(sum, Rows::even(1, columns));
     gemm(level, Product { left: Left::ones(rows), right: &right, out, base: Base::Zero });

@@ -87,7 +87,11 @@ mod x86 {
         fn mul_add(self, _: Avx512, a: __m512, b: __m512, sum: __m512) -> __m512 {
             // SAFETY: the value exists only where the instruction does; the types have
             // the same size and take any bits.
-            unsafe { _mm512_dpbf16_ps(sum, std::mem::transmute(a), std::mem::transmute(b)) }
+            unsafe {
+                let a = std::mem::transmute::<__m512, __m512bh>(a);
+                let b = std::mem::transmute::<__m512, __m512bh>(b);
+                _mm512_dpbf16_ps(sum, a, b)
+            }
         }
     }
 

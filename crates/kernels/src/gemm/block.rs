@@ -1,6 +1,5 @@
 //! One thread's part of a product: a range of rows by a range of panels.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::DEPTH_BLOCK;
@@ -10,6 +9,7 @@ use super::right::Right;
 use super::rows::Rows;
 use super::tile::{Factors, tile};
 use crate::scratch::Scratch;
+use crate::shared::Shared;
 use crate::simd::Simd;
 
 /// What the product is added to.
@@ -26,22 +26,14 @@ pub(crate) enum Base<'a> {
 /// The result, shared between threads that write different parts of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Out<'a> {
-    data: *mut f32,
-    len: usize,
+    data: Shared<'a, f32>,
     rows: Rows,
-    lifetime: PhantomData<&'a mut [f32]>,
 }
-
-// SAFETY: the exclusive borrow is split between threads; `block` demands that they
-// write to different parts.
-unsafe impl Send for Out<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for Out<'_> {}
 
 impl<'a> Out<'a> {
     /// Rows of values that lie side by side.
     pub(crate) fn new(data: &'a mut [f32], rows: Rows) -> Self {
-        Self { data: data.as_mut_ptr(), len: data.len(), rows, lifetime: PhantomData }
+        Self { data: Shared::new(data), rows }
     }
 
     /// Where `columns` values of each of `rows` rows of one run are to be written.
@@ -52,9 +44,7 @@ impl<'a> Out<'a> {
     fn at(&self, row: usize, rows: usize, column: usize, columns: usize) -> *mut f32 {
         debug_assert!(row % self.rows.run + rows <= self.rows.run);
         let start = self.rows.at(row) + column;
-        let last = start + (rows - 1) * self.rows.row + columns;
-        assert!(last <= self.len, "a row of the result ends outside its data");
-        self.data.wrapping_add(start)
+        self.data.at(start, (rows - 1) * self.rows.row + columns)
     }
 }
 

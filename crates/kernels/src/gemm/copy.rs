@@ -34,7 +34,7 @@ pub(super) fn rows(
 /// Lays `count` rows of the source, `stride` apart, into the columns of a panel; its
 /// other columns become zero.
 #[inline(always)]
-pub(super) fn transposed<S: Simd>(s: S, from: &[f32], stride: usize, count: usize, to: &mut [f32]) {
+pub(crate) fn transposed<S: Simd>(s: S, from: &[f32], stride: usize, count: usize, to: &mut [f32]) {
     let width = 2 * S::LANES;
     let len = to.len() / width;
     assert!(count <= width && (count == 0 || from.len() >= (count - 1) * stride + len));

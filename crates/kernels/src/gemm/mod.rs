@@ -33,13 +33,13 @@ mod right;
 mod rows;
 mod tile;
 
-pub(crate) use arithmetic::{MulAdd, ProductKernel, dispatch_product, has_pairs};
+pub(crate) use arithmetic::{MulAdd, ProductKernel, dispatch_product};
 pub(crate) use block::{Base, Out, Product, block};
+pub(crate) use copy::transposed as copy_transposed;
 pub(crate) use left::Left;
-pub(crate) use pairs::round_to_pairs;
 pub use panels::Precision;
 pub(crate) use panels::{Panels, panel_width};
-pub(crate) use parallel::gemm;
+pub(crate) use parallel::{gemm, share};
 pub(crate) use right::Right;
 pub(crate) use rows::Rows;
 

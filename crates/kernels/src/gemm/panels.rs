@@ -1,9 +1,12 @@
 //! Packed matrices: what a frozen weight is kept as.
 
+use std::ops::Deref;
+
 use half::bf16;
 use rayon::prelude::*;
 
 use super::arithmetic::has_pairs;
+use super::pairs::round_to_pairs;
 use super::right::Right;
 use crate::scratch::{Aligned, Scratch};
 use crate::simd::{Kernel, Level, Simd, dispatch};
@@ -59,6 +62,23 @@ pub(crate) struct PanelsView<'a> {
 pub(super) enum Cells<'a> {
     F32(&'a [f32]),
     Bf16(&'a [bf16]),
+}
+
+/// The cells of a left factor: as they are, or rounded to pairs of bf16.
+pub(crate) enum LeftCells<'a> {
+    Plain(&'a [f32]),
+    Pairs(Scratch<f32>),
+}
+
+impl Deref for LeftCells<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            LeftCells::Plain(values) => values,
+            LeftCells::Pairs(cells) => cells,
+        }
+    }
 }
 
 impl<'a> PanelsView<'a> {
@@ -135,8 +155,19 @@ impl Panels {
         })
     }
 
-    /// The `i`-th matrix.
-    pub(crate) fn matrix(&self, i: usize) -> PanelsView<'_> {
+    /// The `i`-th matrix as the right factor of a product.
+    pub(crate) fn right(&self, i: usize) -> Right<'_> {
+        let view = self.view(i);
+        if self.is_pairs() { Right::Pairs(view) } else { Right::Packed(view) }
+    }
+
+    /// The transpose of the `i`-th matrix as the right factor of a product.
+    pub(crate) fn right_transposed(&self, i: usize) -> Right<'_> {
+        let view = self.view(i);
+        if self.is_pairs() { Right::PairsTransposed(view) } else { Right::PackedTransposed(view) }
+    }
+
+    fn view(&self, i: usize) -> PanelsView<'_> {
         assert!(i < self.matrices);
         let cells = match &self.cells {
             Storage::F32(data) => Cells::F32(data),
@@ -144,6 +175,16 @@ impl Panels {
         };
         let Self { matrices, depth, columns, level, .. } = *self;
         PanelsView { cells, matrix: (i, matrices), depth, columns, level }
+    }
+
+    /// `[rows, depth]` as a left factor must be for these matrices, and how many cells
+    /// a row has then.
+    pub(crate) fn left_cells<'a>(&self, rows: &'a [f32], depth: usize) -> (LeftCells<'a>, usize) {
+        if self.is_pairs() {
+            (LeftCells::Pairs(round_to_pairs(self.level, rows, depth)), depth.div_ceil(2))
+        } else {
+            (LeftCells::Plain(rows), depth)
+        }
     }
 
     /// Rows of a matrix, the terms of each sum.

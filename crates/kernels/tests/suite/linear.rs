@@ -137,6 +137,9 @@ fn no_bias_and_no_rows() {
         assert_eq!(y, [23.0]);
         layer.forward(&[], &mut []);
         layer.backward_input(&[], &mut []);
+        let (mut dw, mut db) = ([f32::NAN; 2], [f32::NAN]);
+        linear_weight_gradient(level, &[], &[], 2, &mut dw, Some(&mut db));
+        assert_eq!((dw, db), ([0.0; 2], [0.0]));
     }
 }
 
