@@ -114,7 +114,7 @@ impl<F: Transform<T, M>, const T: usize, const M: usize> Kernel for OfSize<Gathe
                         *value = unsafe { load_up_to(s, pixel.as_ptr().add(channel), count) };
                     }
                 }
-                let square = both_ways(s.zero(), square, |d| gather.transform.input(s, d));
+                let square: [[S::V; T]; T] = both_ways(s, gather.transform, square);
                 for (frequency, &value) in square.iter().flatten().enumerate() {
                     let at = frequency * gather.layout.frequency + start;
                     // SAFETY: tiles are filled up to whole vectors, and no other thread
@@ -166,7 +166,7 @@ impl<F: Transform<T, M>, const T: usize, const M: usize> Kernel for OfSize<Scatt
                     // SAFETY: the slice has as many values as there are lanes.
                     *value = unsafe { s.load(from.as_ptr()) };
                 }
-                let mut square = both_ways(s.zero(), square, |m| scatter.transform.output(s, m));
+                let mut square: [[S::V; M]; M] = both_ways(s, scatter.transform, square);
                 if let Some(bias) = scatter.bias {
                     // SAFETY: a bias for each channel.
                     let bias = unsafe { load_up_to(s, bias[channel..][..count].as_ptr(), count) };

@@ -88,5 +88,5 @@ fn transform_kernels<S: Simd, F: Transform<T, M>, const T: usize, const M: usize
         // SAFETY: no vector has more than MAX_LANES lanes.
         square[i / 3][i % 3] = unsafe { s.load(lanes.as_ptr()) };
     }
-    both_ways(s.zero(), square, |g| transform.kernel(s, g))
+    both_ways(s, transform, square)
 }
