@@ -6,7 +6,8 @@
 //! - the operations a latent-diffusion model spends its time in, each beside
 //!   its readable twin made of plain tensor operations: [`ops`],
 //! - named parameters, their gradients and AdamW: [`params`], [`optim`],
-//! - leaves and seeds for block-wise replay: [`replay`].
+//! - leaves and seeds for block-wise replay: [`replay`],
+//! - random numbers as PyTorch draws them: [`rng`].
 //!
 //! Invariants: activations are channels-last everywhere (`[batch, height,
 //! width, channels]` or `[batch, tokens, channels]`); nothing here knows
@@ -17,6 +18,7 @@ pub mod ops;
 pub mod optim;
 pub mod params;
 pub mod replay;
+pub mod rng;
 
 pub use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 

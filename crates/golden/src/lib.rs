@@ -74,8 +74,16 @@ impl Golden {
     /// # Panics
     /// If there is no such tensor or its rank is another.
     pub fn shape<const D: usize>(&self, name: &str) -> [usize; D] {
+        self.dims(name).try_into().unwrap_or_else(|_| panic!("rank of {name}"))
+    }
+
+    /// Shape of a tensor of any rank.
+    ///
+    /// # Panics
+    /// If there is no such tensor.
+    pub fn dims(&self, name: &str) -> Vec<usize> {
         let info = self.file.get(name).unwrap_or_else(|| panic!("no golden tensor {name}"));
-        info.shape.as_slice().try_into().unwrap_or_else(|_| panic!("rank of {name}"))
+        info.shape.clone()
     }
 
     /// True if there is such a tensor.
@@ -93,13 +101,17 @@ impl Golden {
     /// # Panics
     /// If there is none, since a test over no case cannot fail.
     pub fn cases(&self, suffix: &str) -> Vec<String> {
-        let cases: Vec<String> = self
-            .file
-            .names()
-            .filter_map(|name| name.strip_suffix(suffix))
-            .map(str::to_owned)
-            .collect();
-        assert!(!cases.is_empty(), "no golden case ends with {suffix}");
+        self.cases_between("", suffix)
+    }
+
+    /// What stands between `prefix` and `suffix` in the names with both.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn cases_between(&self, prefix: &str, suffix: &str) -> Vec<String> {
+        let between = |name: &str| name.strip_prefix(prefix)?.strip_suffix(suffix).map(str::to_owned);
+        let cases: Vec<String> = self.file.names().filter_map(between).collect();
+        assert!(!cases.is_empty(), "no golden name begins with {prefix} and ends with {suffix}");
         cases
     }
 }

@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+
+use engine::{
+    Tensor,
+    params::Gradients,
+    replay::{Seeds, leaf},
+};
+use golden::{Golden, assert_close, relative_error};
+use personalize::methods::{
+    Batch, Method,
+    vico::{
+        TOKEN, Vico,
+        block::ImageBlock,
+        inject::{Blocks, Inject},
+        loss::{self, Inputs, distance},
+        reference::Capture,
+    },
+};
+
+use super::{
+    golden_forward::assert_layers,
+    tiny::{STILL, Tiny, image, positions, prompts, timesteps, values},
+};
+
+const TOLERANCE: f64 = 1e-4;
+
+fn batch(golden: &Golden) -> Batch {
+    Batch {
+        latents: image(golden, "x0"),
+        references: image(golden, "xr"),
+        noise: image(golden, "noise"),
+        timesteps: timesteps(golden, "t"),
+        prompts: prompts(golden, "ids"),
+    }
+}
+
+/// What the loss sees of a batch, with a given text context.
+fn inputs(golden: &Golden, tiny: &Tiny, batch: &Batch, context: Tensor<3>) -> Inputs {
+    let (latents, noise) = (batch.latents.clone(), batch.noise.clone());
+    Inputs {
+        noisy: tiny.schedule.add_noise(latents, noise, &batch.timesteps),
+        noise: batch.noise.clone(),
+        reference: batch.references.clone(),
+        timesteps: batch.timesteps.iter().map(|&t| t as f64).collect(),
+        context,
+        positions: positions(golden, "p", "e"),
+    }
+}
+
+#[test]
+fn golden_loss_and_gradients() {
+    let golden = Golden::open("vico_grad.safetensors");
+    let tiny = Tiny::open();
+    let vico = tiny.vico("placeholder_embedding", STILL);
+    let batch = batch(&golden);
+    let context = tiny.text.forward(&batch.prompts, Some(vico.token()));
+    let inputs = inputs(&golden, &tiny, &batch, context);
+    let (params, blocks) = (vico.params(), vico.blocks());
+    let got =
+        loss::evaluate(&tiny.unet, vico.sites(), params, &blocks, &inputs, STILL.regulariser);
+
+    assert_layers(&golden, "grad", &got.layers);
+    assert_close("eps", &values(got.predicted), &golden.f32("eps"), TOLERANCE);
+    let parts = [got.parts.denoising as f32, got.parts.regulariser as f32];
+    assert_close("simple", &parts[..1], &golden.f32("simple"), TOLERANCE);
+    assert_close("reg", &parts[1..], &golden.f32("reg"), TOLERANCE);
+    let want = golden.f32("grad.context");
+    assert_close("grad.context", &engine::values(got.context), &want, TOLERANCE);
+}
+
+#[test]
+fn golden_gradient_of_every_trained_tensor() {
+    let golden = Golden::open("vico_grad.safetensors");
+    let tiny = Tiny::open();
+    let vico = tiny.vico("placeholder_embedding", STILL);
+    let got = vico.evaluate(&tiny.frozen(), &batch(&golden));
+    assert_close("loss", &[got.loss as f32], &golden.f32("loss"), TOLERANCE);
+    for (name, param) in vico.params().iter() {
+        let gradient = got.gradients.get(name).unwrap_or_else(|| panic!("no gradient of {name}"));
+        let want = golden.f32(&format!("grad.{name}"));
+        assert_eq!(param.len(), want.len(), "{name}");
+        assert_close(name, &engine::values(gradient.clone()), &want, TOLERANCE);
+    }
+}
+
+#[test]
+fn golden_gradient_of_the_bare_regulariser() {
+    let golden = Golden::open("vico_grad.safetensors");
+    let tiny = Tiny::open();
+    let vico = tiny.vico("placeholder_embedding", STILL);
+    let batch = batch(&golden);
+    let token = leaf(&vico.token());
+    let context = tiny.text.forward(&batch.prompts, Some(token.clone()));
+    // The whole tape at once: nothing of the replay takes part in this test.
+    let text = leaf(&context);
+    let inputs = inputs(&golden, &tiny, &batch, text.clone());
+    let layers = Capture::run(
+        &tiny.unet,
+        vico.sites(),
+        inputs.reference,
+        &inputs.timesteps,
+        &text,
+        &inputs.positions,
+    );
+    let total = layers.values().map(|layer| distance(&layer.maps)).reduce(|a, b| a + b).unwrap();
+    let mut seeds = Seeds::default();
+    seeds.add(total.clone(), total.ones_like());
+    let gradient = seeds.backward().take(&text).unwrap();
+    let want = golden.f32("reg_only.grad.context");
+    assert_close("reg_only.grad.context", &engine::values(gradient.clone()), &want, TOLERANCE);
+    let mut seeds = Seeds::default();
+    seeds.add(context, gradient);
+    let got = engine::values(seeds.backward().take(&token).unwrap());
+    let want = golden.f32("reg_only.grad.placeholder_embedding");
+    assert_close("reg_only.grad.placeholder_embedding", &got, &want, TOLERANCE);
+}
+
+/// All gradients by one tape over the whole computation.
+fn whole_tape(tiny: &Tiny, vico: &Vico, batch: &Batch, inputs: Inputs) -> Gradients {
+    let leaves = vico.params().leaves();
+    let shape = leaves.get(TOKEN).unwrap().shape().to_vec();
+    let token = leaves.tensor(TOKEN, [shape[0], shape[1]]);
+    let context = tiny.text.forward(&batch.prompts, Some(token));
+    let build = |site: &diffusion::unet::Site| {
+        let Ok(block) = ImageBlock::build(&leaves, site);
+        (site.index, block)
+    };
+    let blocks: Blocks = vico.sites().iter().map(build).collect();
+    let Inputs { noisy, noise, reference, timesteps, positions, .. } = inputs;
+    let layers =
+        Capture::run(&tiny.unet, vico.sites(), reference, &timesteps, &context, &positions);
+    let mut inject = Inject { blocks: &blocks, layers: &layers };
+    let predicted = tiny.unet.forward(noisy, &timesteps, &context, &mut inject);
+    let error = (predicted - noise).square().mean();
+    let regulariser =
+        layers.values().map(|layer| distance(&layer.maps)).reduce(|a, b| a + b).unwrap();
+    let loss = error + regulariser * STILL.regulariser;
+    let mut seeds = Seeds::default();
+    seeds.add(loss.clone(), loss.ones_like());
+    let mut sums = Gradients::default();
+    leaves.collect(&mut seeds.backward(), &mut sums);
+    sums
+}
+
+#[test]
+fn replay_gives_the_gradients_of_the_whole_tape() {
+    let golden = Golden::open("vico_grad.safetensors");
+    let tiny = Tiny::open();
+    let vico = tiny.vico("placeholder_embedding", STILL);
+    let batch = batch(&golden);
+    let replayed = vico.evaluate(&tiny.frozen(), &batch).gradients;
+    let context = tiny.text.forward(&batch.prompts, Some(vico.token()));
+    let inputs = inputs(&golden, &tiny, &batch, context);
+    let whole = whole_tape(&tiny, &vico, &batch, inputs);
+    let names = |g: &Gradients| g.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    let trained: Vec<String> = vico.params().iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names(&replayed), trained, "every trained tensor has a gradient by replay");
+    assert_eq!(names(&whole), trained, "every trained tensor has a gradient by the whole tape");
+    let errors: BTreeMap<String, f64> = trained
+        .iter()
+        .map(|name| {
+            let of = |g: &Gradients| engine::values(g.get(name).unwrap().clone());
+            (name.clone(), relative_error(&of(&replayed), &of(&whole)))
+        })
+        .collect();
+    let worst = errors.iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
+    assert!(*worst.1 < 2e-5, "{} differs by {:.1e}", worst.0, worst.1);
+}

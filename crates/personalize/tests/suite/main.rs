@@ -1,0 +1,8 @@
+//! Integration tests of learning and drawing.
+
+mod golden_forward;
+mod golden_gradients;
+mod golden_otsu;
+mod golden_sampling;
+mod golden_training;
+mod tiny;

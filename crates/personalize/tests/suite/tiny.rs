@@ -1,0 +1,91 @@
+//! The small golden pipeline and the golden ViCo weights on it.
+
+use diffusion::{Base, Prompt, Schedule, layout::{from_nchw, to_nchw}, text::TextEncoder, unet::UNet};
+use engine::{
+    Tensor,
+    params::{Param, Params},
+};
+use golden::Golden;
+use personalize::methods::{
+    Frozen,
+    vico::{Rates, TOKEN, Vico, reference::Positions},
+};
+
+pub struct Tiny {
+    pub text: TextEncoder,
+    pub unet: UNet,
+    pub schedule: Schedule,
+}
+
+impl Tiny {
+    pub fn open() -> Self {
+        let base = Base::open(&golden::path("tiny-sd"), &engine::cpu()).unwrap();
+        Self {
+            text: base.text_encoder().unwrap(),
+            unet: base.unet().unwrap(),
+            schedule: base.schedule(),
+        }
+    }
+
+    pub fn frozen(&self) -> Frozen<'_> {
+        Frozen { text: &self.text, unet: &self.unet, schedule: &self.schedule }
+    }
+
+    /// ViCo with the golden weights; `token` names the tensor of the learned row.
+    pub fn vico(&self, token: &str, rates: Rates) -> Vico {
+        let golden = Golden::open("vico_weights.safetensors");
+        let mut params = Params::default();
+        for name in golden.names() {
+            let name_of_param = match name.as_str() {
+                name if name == token => TOKEN,
+                name if name.starts_with("diffusion_model.") => name,
+                _ => continue,
+            };
+            let values = golden.f32(&name);
+            let shape = golden.dims(&name);
+            params.insert(name_of_param, Param::new(values, &shape, &engine::cpu()));
+        }
+        Vico::from_params(self.unet.sites(), self.text.width(), params, rates).unwrap()
+    }
+}
+
+/// Rates of a training that only looks.
+pub const STILL: Rates = Rates { token: 0.0, attention: 0.0, regulariser: 5e-4 };
+
+pub fn image(golden: &Golden, name: &str) -> Tensor<4> {
+    from_nchw(golden.f32(name), golden.shape(name), &engine::cpu())
+}
+
+pub fn context(golden: &Golden, name: &str) -> Tensor<3> {
+    engine::tensor(golden.f32(name), golden.shape(name), &engine::cpu())
+}
+
+pub fn values(x: Tensor<4>) -> Vec<f32> {
+    to_nchw(x).0
+}
+
+pub fn timesteps(golden: &Golden, name: &str) -> Vec<usize> {
+    golden.i64(name).into_iter().map(|t| t as usize).collect()
+}
+
+pub fn positions(golden: &Golden, p: &str, e: &str) -> Vec<Positions> {
+    let both = golden.i64(p).into_iter().zip(golden.i64(e));
+    both.map(|(p, e)| Positions { placeholder: p as usize, end_of_text: e as usize }).collect()
+}
+
+/// Prompts from golden ids.
+pub fn prompts(golden: &Golden, name: &str) -> Vec<Prompt> {
+    let token = golden::manifest()["placeholder_token"].as_u64().unwrap() as u32;
+    let [_, length] = golden.shape(name);
+    let ids: Vec<u32> = golden.i64(name).into_iter().map(|i| i as u32).collect();
+    let prompt = |ids: &[u32]| {
+        let at = ids.iter().enumerate().filter(|(_, id)| **id == token);
+        Prompt {
+            ids: ids.to_vec(),
+            placeholders: at.map(|(position, _)| (position, 0)).collect(),
+            end_of_text: ids.iter().position(|&id| id == ids[length - 1]).unwrap(),
+            dropped: None,
+        }
+    };
+    ids.chunks(length).map(prompt).collect()
+}
