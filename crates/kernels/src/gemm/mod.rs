@@ -33,7 +33,7 @@ mod right;
 mod rows;
 mod tile;
 
-pub(crate) use arithmetic::{MulAdd, ProductKernel, dispatch_product};
+pub(crate) use arithmetic::{Fused, MulAdd, ProductKernel, dispatch_product, has_pairs};
 pub(crate) use block::{Base, Out, Product, block};
 pub(crate) use copy::transposed as copy_transposed;
 pub(crate) use left::Left;
@@ -42,6 +42,7 @@ pub(crate) use panels::{Panels, panel_width};
 pub(crate) use parallel::{gemm, share};
 pub(crate) use right::Right;
 pub(crate) use rows::Rows;
+pub(crate) use tile::{Factors, tile};
 
 /// Terms of a sum that stay in registers: a block of a panel (80 KiB with AVX-512)
 /// and the rows that meet it fit the second-level cache. A multiple of every
