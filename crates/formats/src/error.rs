@@ -157,11 +157,33 @@ impl Error {
 }
 
 fn did_you_mean(nearest: &[String]) -> String {
-    match nearest {
+    let nearest: Vec<String> = nearest.iter().map(|name| printable(name)).collect();
+    match &nearest[..] {
         [] => "; it holds no tensors at all".to_owned(),
         [one] => format!("; the nearest name is `{one}`"),
         many => format!("; the nearest names are `{}`", many.join("`, `")),
     }
+}
+
+/// How much text from a file goes into an error.
+const LONGEST: usize = 600;
+
+/// Text from a file as it can be shown: a name in it may be made to fill the screen, or have
+/// control characters that a terminal obeys.
+fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        if shown.len() > LONGEST {
+            shown.push_str("...");
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 /// What is wrong with a file's content, before the file's path is known.
@@ -190,9 +212,11 @@ impl Fault {
     pub(crate) fn at(self, path: &Path) -> Error {
         let path = path.to_owned();
         match self {
-            Self::Malformed(problem) => Error::Malformed { path, problem },
-            Self::Unsupported(problem) => Error::Unsupported { path, problem },
-            Self::UnsafePickle(callable) => Error::UnsafePickle { path, callable },
+            Self::Malformed(problem) => Error::Malformed { path, problem: printable(&problem) },
+            Self::Unsupported(problem) => Error::Unsupported { path, problem: printable(&problem) },
+            Self::UnsafePickle(callable) => {
+                Error::UnsafePickle { path, callable: printable(&callable) }
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct Info {
 const MAX_REPEATED_BYTES: usize = 64 << 20;
 
 /// The most dimensions a tensor may have; PyTorch's own limit.
-const MAX_RANK: usize = 64;
+pub(crate) const MAX_RANK: usize = 64;
 
 /// A run of raw elements in the file, which tensors view.
 #[derive(Debug, Clone)]

@@ -82,7 +82,7 @@ fn places(
     };
     let mut places = HashMap::new();
     for id in keys_in_order {
-        let key = keys.heap.label(*id).and_then(|name| declared.get(&name));
+        let key = keys.heap.label(*id).and_then(|name| declared.get(&*name));
         let Some(key) = key else {
             return Fault::malformed("it lists a storage that no tensor refers to");
         };

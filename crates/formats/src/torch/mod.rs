@@ -20,7 +20,7 @@ pub use write::{Value, write_torch};
 
 /// The longest pickle that is read. Pickles hold names and shapes, not weights: a full
 /// Stable Diffusion checkpoint with its optimizer state stays below one mebibyte.
-const MAX_PICKLE: usize = 16 << 20;
+const MAX_PICKLE: usize = 8 << 20;
 
 /// Whether a file that starts with these bytes is a zip archive.
 pub(crate) fn is_archive(start: &[u8]) -> bool {

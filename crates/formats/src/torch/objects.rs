@@ -1,23 +1,29 @@
 //! What a pickle describes: a graph of inert objects.
 
-use std::rc::Rc;
+use std::borrow::Cow;
 
 use crate::error::Fault;
+use crate::view::MAX_RANK;
 
 /// The number of an object in its [`Heap`].
-pub(crate) type Id = usize;
+pub(crate) type Id = u32;
 
 /// A Python object, as far as finding tensors needs it.
 #[derive(Debug)]
 pub(crate) enum Object {
+    /// Anything that neither is nor holds a tensor, nor describes one.
+    Plain,
     Int(i64),
-    Text(Rc<str>),
+    Text(Box<str>),
     /// A list, a tuple or a set.
     Sequence(Vec<Id>),
     /// A dictionary of any class, as pairs in the order in which they were set.
     Dict(Vec<(Id, Id)>),
-    /// A class or function, by module and name. It is only a name.
-    Global(Rc<str>, Rc<str>),
+    /// A class or function, by the texts of its module and name. It is only a name.
+    Global {
+        module: Id,
+        name: Id,
+    },
     /// A `torch.nn` container with the state it was given.
     Module(Option<Id>),
     /// A reference to something outside the pickle: the tuple that describes a storage.
@@ -28,9 +34,7 @@ pub(crate) enum Object {
         rebuild: Rebuild,
     },
     /// A tensor of a kind that is not read, such as a sparse one, by its function's name.
-    Unreadable(Rc<str>),
-    /// A value of no interest, by the name of its type.
-    Other(&'static str),
+    Unreadable(Id),
 }
 
 /// The functions of `torch._utils` by which a plain tensor is rebuilt.
@@ -46,22 +50,22 @@ impl Object {
     /// What to call the object in an error.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Plain => "a plain value",
             Self::Int(_) => "an integer",
             Self::Text(_) => "a text",
             Self::Sequence(_) => "a list",
             Self::Dict(_) => "a dictionary",
-            Self::Global(..) => "a class or function",
+            Self::Global { .. } => "a class or function",
             Self::Module(_) => "a module",
             Self::Persistent(_) => "a storage",
             Self::Tensor { .. } | Self::Unreadable(_) => "a tensor",
-            Self::Other(name) => name,
         }
     }
 }
 
 /// All objects of a pickle. They refer to each other by number, so that shared and circular
 /// references need no care and dropping them needs no recursion.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Heap {
     objects: Vec<Object>,
     /// How many pairs were copied from lists into dictionaries.
@@ -69,9 +73,20 @@ pub(crate) struct Heap {
 }
 
 impl Heap {
+    /// The one plain value: there is nothing to tell them apart by.
+    pub const PLAIN: Id = 0;
+
+    pub fn new() -> Self {
+        Self { objects: vec![Object::Plain], copied: 0 }
+    }
+
+    /// # Panics
+    ///
+    /// If there are more than 2^32 objects, which no pickle of the permitted length makes.
     pub fn add(&mut self, object: Object) -> Id {
+        let id = Id::try_from(self.objects.len()).expect("a pickle makes fewer objects than 2^32");
         self.objects.push(object);
-        self.objects.len() - 1
+        id
     }
 
     /// Adds a dictionary made of the pairs in a list.
@@ -88,11 +103,11 @@ impl Heap {
     }
 
     pub fn get(&self, id: Id) -> &Object {
-        &self.objects[id]
+        &self.objects[id as usize]
     }
 
     pub fn get_mut(&mut self, id: Id) -> &mut Object {
-        &mut self.objects[id]
+        &mut self.objects[id as usize]
     }
 
     pub fn len(&self) -> usize {
@@ -111,6 +126,21 @@ impl Heap {
         }
     }
 
+    pub fn text(&self, id: Id) -> Option<&str> {
+        match self.get(id) {
+            Object::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The module and name of a class or function.
+    pub fn global(&self, id: Id) -> Option<(&str, &str)> {
+        match self.get(id) {
+            Object::Global { module, name } => Some((self.text(*module)?, self.text(*name)?)),
+            _ => None,
+        }
+    }
+
     /// A count, a size or a position: an integer that is not negative.
     pub fn count(&self, id: Id) -> Option<usize> {
         match self.get(id) {
@@ -119,16 +149,17 @@ impl Heap {
         }
     }
 
-    /// A list of counts, such as a shape.
+    /// A list of counts, one for each dimension of a tensor.
     pub fn counts(&self, id: Id) -> Option<Vec<usize>> {
-        self.sequence(id)?.iter().map(|item| self.count(*item)).collect()
+        let items = self.sequence(id).filter(|items| items.len() <= MAX_RANK)?;
+        items.iter().map(|item| self.count(*item)).collect()
     }
 
     /// A text, or an integer in decimal: PyTorch numbers storages and layers either way.
-    pub fn label(&self, id: Id) -> Option<String> {
+    pub fn label(&self, id: Id) -> Option<Cow<'_, str>> {
         match self.get(id) {
-            Object::Text(text) => Some(text.to_string()),
-            Object::Int(value) => Some(value.to_string()),
+            Object::Text(text) => Some(Cow::Borrowed(text)),
+            Object::Int(value) => Some(Cow::Owned(value.to_string())),
             _ => None,
         }
     }

@@ -4,11 +4,10 @@
 //! This machine only ever builds [`Object`]s. A call is answered by [`call`], which knows
 //! the few constructors that checkpoints need and refuses every other.
 //!
-//! Memory is bounded by the pickle: an opcode is at least one byte and makes at most one
-//! object, objects refer to each other by number, and nothing is copied by a memo lookup.
+//! Memory is bounded by the pickle: no byte makes more than one object, objects refer to each
+//! other by number, and nothing is copied by a memo lookup.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use super::input::Input;
 use super::objects::{Heap, Id, Object};
@@ -32,7 +31,7 @@ pub(crate) struct Unpickled {
 pub(crate) fn read(bytes: &[u8]) -> Result<Unpickled> {
     let mut machine = Machine {
         input: Input::new(bytes),
-        heap: Heap::default(),
+        heap: Heap::new(),
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
@@ -70,8 +69,7 @@ impl Machine<'_> {
             op::POP => self.discard(),
             op::POP_MARK => self.pop_to_mark().map(drop),
             op::DUP => self.top().map(|top| self.stack.push(top)),
-            op::NONE => self.push(Object::Other("None")),
-            op::NEWTRUE | op::NEWFALSE => self.push(Object::Other("a truth value")),
+            op::NONE | op::NEWTRUE | op::NEWFALSE => self.push_plain(),
             op::INT | op::LONG => self.integer(opcode),
             op::BININT | op::BININT1 | op::BININT2 => self.integer(opcode),
             op::LONG1 | op::LONG4 => self.integer(opcode),
@@ -131,6 +129,11 @@ impl Machine<'_> {
         Ok(())
     }
 
+    fn push_plain(&mut self) -> Result<()> {
+        self.stack.push(Heap::PLAIN);
+        Ok(())
+    }
+
     /// The part of the stack above the innermost MARK.
     fn above_mark(&self) -> &[Id] {
         &self.stack[self.marks.last().copied().unwrap_or(0)..]
@@ -178,7 +181,10 @@ impl Machine<'_> {
             _ => twos_complement(self.input.prefixed(4)?),
         };
         // Nothing that matters here exceeds 64 bits: no shape, no offset, no position.
-        self.push(value.map_or(Object::Other("a large integer"), Object::Int))
+        match value {
+            Some(value) => self.push(Object::Int(value)),
+            None => self.push_plain(),
+        }
     }
 
     fn float(&mut self, opcode: u8) -> Result<()> {
@@ -186,7 +192,7 @@ impl Machine<'_> {
             op::FLOAT => self.input.line().map(drop)?,
             _ => self.input.take(8).map(drop)?,
         }
-        self.push(Object::Other("a fraction"))
+        self.push_plain()
     }
 
     fn text(&mut self, opcode: u8) -> Result<()> {
@@ -203,11 +209,11 @@ impl Machine<'_> {
                 match str::from_utf8(self.input.prefixed(width)?) {
                     Ok(text) => text,
                     // Python 2 kept raw bytes in strings.
-                    Err(_) => return self.push(Object::Other("bytes")),
+                    Err(_) => return self.push_plain(),
                 }
             }
         };
-        let text = Object::Text(Rc::from(text));
+        let text = Object::Text(text.into());
         self.push(text)
     }
 
@@ -218,7 +224,7 @@ impl Machine<'_> {
             _ => 8,
         };
         self.input.prefixed(width)?;
-        self.push(Object::Other("bytes"))
+        self.push_plain()
     }
 
     fn sequence_from_mark(&mut self) -> Result<()> {
@@ -287,20 +293,17 @@ impl Machine<'_> {
     }
 
     fn global(&mut self) -> Result<Id> {
-        let module = Rc::from(self.input.line()?);
-        let name = Rc::from(self.input.line()?);
-        Ok(self.heap.add(Object::Global(module, name)))
+        let module = self.heap.add(Object::Text(self.input.line()?.into()));
+        let name = self.heap.add(Object::Text(self.input.line()?.into()));
+        Ok(self.heap.add(Object::Global { module, name }))
     }
 
     fn global_from_stack(&mut self) -> Result<()> {
         let [module, name] = self.pop_many()?;
-        let (Object::Text(module), Object::Text(name)) =
-            (self.heap.get(module), self.heap.get(name))
-        else {
+        if self.heap.text(module).is_none() || self.heap.text(name).is_none() {
             return Fault::malformed("its pickle names a class by something else than text");
-        };
-        let class = Object::Global(module.clone(), name.clone());
-        self.push(class)
+        }
+        self.push(Object::Global { module, name })
     }
 
     fn call(&mut self, callee: Id, args: Id) -> Result<()> {
@@ -331,7 +334,7 @@ impl Machine<'_> {
         let [object, state] = self.pop_many()?;
         match self.heap.get_mut(object) {
             Object::Module(slot) => *slot = Some(state),
-            Object::Dict(_) | Object::Other(_) | Object::Unreadable(_) => {}
+            Object::Dict(_) | Object::Plain | Object::Unreadable(_) => {}
             other => return unexpected("set the state of", other),
         }
         self.stack.push(object);
@@ -343,7 +346,7 @@ impl Machine<'_> {
     fn persistent(&mut self) -> Result<()> {
         let reference = self.pop()?;
         if let Some([tag, class, _path, _source]) = self.heap.sequence(reference)
-            && matches!(self.heap.get(*tag), Object::Text(tag) if &**tag == "module")
+            && self.heap.text(*tag) == Some("module")
         {
             self.stack.push(*class);
             return Ok(());

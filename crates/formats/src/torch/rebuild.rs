@@ -1,4 +1,4 @@
-//! The callables that a checkpoint may name, and what each of them makes.
+//! The callables that a checkpoint may call, and what each of them makes.
 //!
 //! The list is what released Stable Diffusion checkpoints, textual inversion embeddings and
 //! PyTorch's own `weights_only` loader need. Naming any other class is harmless and
@@ -10,16 +10,16 @@ use crate::error::Fault;
 
 /// Answers a call of `callee` with the tuple `args`.
 pub(crate) fn call(heap: &mut Heap, callee: Id, args: Id) -> Result<Id, Fault> {
-    let Object::Global(module, name) = heap.get(callee) else {
+    let Object::Global { name: function, .. } = *heap.get(callee) else {
         let kind = heap.get(callee).kind();
         return Fault::malformed(format!("its pickle wants to call {kind}"));
     };
-    let (module, name) = (module.clone(), name.clone());
     let Some(items) = heap.sequence(args) else {
-        return Fault::malformed(format!("its pickle calls {module}.{name} without arguments"));
+        return Fault::malformed("its pickle makes a call without a list of arguments");
     };
     let first = items.first().copied();
-    let object = match (&*module, &*name) {
+    let (module, name) = heap.global(callee).expect("a global is made of two texts");
+    let object = match (module, name) {
         names::ORDERED_DICT | ("collections", "Counter") => return dict(heap, first),
         ("collections", "defaultdict") => Object::Dict(Vec::new()),
         ("builtins" | "__builtin__", "set" | "frozenset" | "list" | "tuple") => match first {
@@ -35,14 +35,16 @@ pub(crate) fn call(heap: &mut Heap, callee: Id, args: Id) -> Result<Id, Fault> {
         names::REBUILD_PARAMETER | ("torch._utils", "_rebuild_parameter_with_state") => {
             return first.ok_or_else(|| Fault::Malformed("a parameter without its tensor".into()));
         }
-        ("torch._utils", rebuild) if rebuild.starts_with("_rebuild_") => Object::Unreadable(name),
-        ("torch._tensor", "_rebuild_from_type_v2") => Object::Unreadable(name),
+        ("torch._utils", rebuild) if rebuild.starts_with("_rebuild_") => {
+            Object::Unreadable(function)
+        }
+        ("torch._tensor", "_rebuild_from_type_v2") => Object::Unreadable(function),
         ("torch.nn.modules.container", _) => Object::Module(None),
         ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct")
         | ("numpy", "dtype" | "ndarray")
         | ("_codecs", "encode")
         | ("torch", "Size" | "device")
-        | ("torch.serialization", "_get_layout") => Object::Other("a value without weights"),
+        | ("torch.serialization", "_get_layout") => return Ok(Heap::PLAIN),
         _ => return Err(Fault::UnsafePickle(format!("{module}.{name}"))),
     };
     Ok(heap.add(object))

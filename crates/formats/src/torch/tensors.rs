@@ -20,6 +20,12 @@ const FREE_VISITS: usize = 1024;
 const MAX_TENSORS: usize = 1 << 16;
 const MAX_NAME: usize = 512;
 
+/// How long the key of a storage may be; PyTorch uses numbers.
+const MAX_KEY: usize = 64;
+
+/// Where a module keeps its tensors.
+const MODULE_TABLES: [&str; 3] = ["_parameters", "_buffers", "_modules"];
+
 type Result<T> = std::result::Result<T, Fault>;
 
 /// Lists all tensors that can be reached from `root` under their dotted paths.
@@ -63,31 +69,30 @@ impl Walk<'_> {
                 .try_for_each(|(index, item)| self.descend(&index.to_string(), *item, depth)),
             Object::Module(Some(state)) => self.visit_module(*state, depth),
             Object::Tensor { args, rebuild } => self.tensor(*args, *rebuild),
-            Object::Unreadable(function) => self.unreadable(function.to_string()),
+            Object::Unreadable(function) => {
+                self.unreadable(self.heap.text(*function).unwrap_or_default().to_owned())
+            }
             _ => Ok(()),
         }
     }
 
     fn visit_dict(&mut self, pairs: &[(Id, Id)], depth: usize) -> Result<()> {
-        pairs.iter().try_for_each(|(key, value)| match self.heap.get(*key) {
-            Object::Text(text) => self.descend(text, *value, depth),
-            Object::Int(number) => self.descend(&number.to_string(), *value, depth),
-            Object::Global(module, name) => {
-                self.descend(&format!("{module}.{name}"), *value, depth)
-            }
-            other => self.descend(&format!("<{}>", other.kind()), *value, depth),
+        pairs.iter().try_for_each(|(key, value)| {
+            let key = match (self.heap.label(*key), self.heap.global(*key)) {
+                (Some(label), _) => label,
+                (None, Some((module, name))) => format!("{module}.{name}").into(),
+                (None, None) => format!("<{}>", self.heap.get(*key).kind()).into(),
+            };
+            self.descend(&key, *value, depth)
         })
     }
 
-    /// A module keeps its tensors in three dictionaries that do not show in their names.
+    /// The dictionaries in which a module keeps its tensors do not show in their names.
     fn visit_module(&mut self, state: Id, depth: usize) -> Result<()> {
         let Object::Dict(pairs) = self.heap.get(state) else { return Ok(()) };
         pairs
             .iter()
-            .filter(|(key, _)| match self.heap.get(*key) {
-                Object::Text(key) => matches!(&**key, "_parameters" | "_buffers" | "_modules"),
-                _ => false,
-            })
+            .filter(|(key, _)| self.heap.text(*key).is_some_and(|key| MODULE_TABLES.contains(&key)))
             .try_for_each(|(_, table)| self.visit(*table, depth + 1))
     }
 
@@ -172,8 +177,8 @@ impl Description {
         let key = StorageKey::parse(heap, *reference)?;
         let element = match (rebuild, rest) {
             (Rebuild::Typed, _) => key.element.clone(),
-            (Rebuild::Untyped, [_requires_grad, _hooks, dtype, ..]) => match heap.get(*dtype) {
-                Object::Global(module, name) if &**module == "torch" => torch_dtype(name),
+            (Rebuild::Untyped, [_requires_grad, _hooks, dtype, ..]) => match heap.global(*dtype) {
+                Some(("torch", name)) => torch_dtype(name),
                 _ => return Ok(None),
             },
             (Rebuild::Untyped, _) => return Ok(None),
@@ -207,11 +212,8 @@ impl StorageKey {
         let [tag, class, name, _device, elements, view @ ..] = heap.sequence(reference)? else {
             return None;
         };
-        let (Object::Text(tag), Object::Global(module, class)) = (heap.get(*tag), heap.get(*class))
-        else {
-            return None;
-        };
-        if &**tag != names::STORAGE || !module.starts_with("torch") {
+        let (module, class) = heap.global(*class)?;
+        if heap.text(*tag)? != names::STORAGE || !module.starts_with("torch") {
             return None;
         }
         let (element_size, element) = storage_class(class)?;
@@ -220,7 +222,8 @@ impl StorageKey {
             Some(_) => return None,
             None => None,
         };
-        let (name, elements) = (heap.label(*name)?, heap.count(*elements)?);
+        let name = heap.label(*name).filter(|name| name.len() <= MAX_KEY)?.into_owned();
+        let elements = heap.count(*elements)?;
         Some(Self { name, elements, element_size, element, part })
     }
 

@@ -68,6 +68,14 @@ fn other_callables_are_refused_as_well() {
 }
 
 #[test]
+fn names_from_a_file_are_shown_harmlessly() {
+    let told = refusal(&checkpoint(&call(&global("\u{1b}[2Jos", "system"), &[])));
+    assert!(told.contains("`\\u{1b}[2Jos.system`"), "{told}");
+    let told = refusal(&checkpoint(&call(&global("os", &"x".repeat(100_000)), &[])));
+    assert!(told.contains("xxx...`") && told.len() < 2000, "{told}");
+}
+
+#[test]
 fn naming_a_class_is_no_call() {
     let value = dict(&[("w", PLAIN.code()), ("loss", global("torch.nn", "MSELoss"))]);
     assert!(open(&checkpoint(&value)).unwrap().names().eq(["w"]));
@@ -77,7 +85,7 @@ fn naming_a_class_is_no_call() {
 fn calls_and_states_on_the_wrong_objects() {
     for (value, expected) in [
         (join(&[&int(1), b")R"]), "call an integer"),
-        (join(&[&global("torch", "Size"), &int(1), b"R"]), "without arguments"),
+        (join(&[&global("torch", "Size"), &int(1), b"R"]), "without a list of arguments"),
         (join(&[&global("posix", "system"), b"}b"]), "set the state of a class or function"),
         (join(&[&int(1), &int(2), b"a"]), "append to an integer"),
         (join(&[&int(1), &text("k"), &int(2), b"s"]), "set items of an integer"),
@@ -128,12 +136,21 @@ fn bombs_cost_no_more_than_the_file() {
 }
 
 #[test]
+fn opcodes_of_one_byte_cost_a_small_multiple() {
+    for opcode in *b"N)]}(" {
+        let file = checkpoint(&join(&[&vec![opcode; 1 << 20], b"N"]));
+        let used = peak(|| drop(open(&file)));
+        assert!(used < 100 * file.len(), "{used} bytes for {}", file.len());
+    }
+}
+
+#[test]
 fn nesting_without_end_does_not_exhaust_the_stack() {
     let deep = join(&[b"]", &vec![0x85; 1_000_000]]);
     assert!(refusal(&checkpoint(&deep)).contains("nested deeper"));
     let marks = vec![b'('; 1_000_000];
     assert!(refusal(&checkpoint(&marks)).contains("takes more"));
-    let long = vec![b'N'; 20 << 20];
+    let long = vec![b'N'; 10 << 20];
     assert!(refusal(&checkpoint(&long)).contains("longer than"));
 }
 
