@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::limits::{MAX_FILE_BYTES, MAX_FOLDER_PHOTOS, MAX_FOLDER_PIXELS, MAX_PIXELS, MIN_SIDE};
+use crate::photo::Format;
 
 /// The result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -183,6 +184,12 @@ impl Error {
     /// An [`Error::Read`] for `path`, to be handed to `map_err`.
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |reason| Self::Read { path: path.to_owned(), reason }
+    }
+
+    /// An [`Error::Undecodable`] for the photo at `path`.
+    pub(crate) fn undecodable(path: &Path, format: Format, problem: impl ToString) -> Self {
+        let problem = problem.to_string();
+        Self::Undecodable { path: path.to_owned(), format: format.name(), problem }
     }
 }
 
