@@ -201,7 +201,7 @@ fn advice(found: &str) -> &'static str {
              to Settings > Camera > Formats > Most Compatible"
         }
         "AVIF" => ". Convert it, for example with `avifdec photo.avif photo.png`",
-        "nothing known" => "",
+        "no known format" => "",
         _ => ". Save it as one of these in a picture program",
     }
 }

@@ -49,7 +49,7 @@ fn photo_format(path: &Path, head: &[u8]) -> Result<Format> {
         Content::Photo(format) => Ok(format),
         Content::OtherPicture(name) => Err(Error::WrongFormat { path, found: name.to_owned() }),
         Content::Unknown if head.is_empty() => Err(Error::Empty { path }),
-        Content::Unknown => Err(Error::WrongFormat { path, found: "nothing known".to_owned() }),
+        Content::Unknown => Err(Error::WrongFormat { path, found: "no known format".to_owned() }),
     }
 }
 
