@@ -46,3 +46,16 @@ pub(crate) fn serves(device: &Device) -> bool {
         && checkpointing.is_none_or(|strategy| strategy == GradientCheckpointingStrategy::Disabled)
         && !twins_are_forced()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_serve_flex_without_checkpointing() {
+        let device = Device::flex();
+        assert_eq!(serves(&device), !twins_are_forced());
+        assert_eq!(serves(&device.clone().autodiff()), !twins_are_forced());
+        assert!(!serves(&device.autodiff().gradient_checkpointing()));
+    }
+}

@@ -134,3 +134,65 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Recorded<O> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::{cpu, replay::leaf, tensor, values};
+
+    /// `a + 2 b`, which notes what it is asked for.
+    #[derive(Clone, Debug, Default)]
+    struct Noted {
+        forward: Arc<Mutex<Vec<[bool; 2]>>>,
+        backward: Arc<Mutex<Vec<[bool; 2]>>>,
+    }
+
+    impl Operation<2> for Noted {
+        type Saved = ();
+
+        fn forward(&self, [a, b]: [Array; 2], wanted: [bool; 2]) -> (Array, ()) {
+            self.forward.lock().unwrap().push(wanted);
+            let sum = |y: &mut [f32]| (0..y.len()).for_each(|i| y[i] = a[i] + 2.0 * b[i]);
+            (Array::filled(&a.shape(), sum), ())
+        }
+
+        fn backward(&self, (): (), dy: Array, wanted: [bool; 2]) -> [Option<Array>; 2] {
+            self.backward.lock().unwrap().push(wanted);
+            let double = |db: &mut [f32]| (0..db.len()).for_each(|i| db[i] = 2.0 * dy[i]);
+            let db = Array::filled(&dy.shape(), double);
+            [wanted[0].then_some(dy), wanted[1].then_some(db)]
+        }
+    }
+
+    fn apply_to(noted: &Noted, a: &Tensor<1>, b: &Tensor<1>) -> Tensor<1> {
+        apply(noted.clone(), [a.clone().into_dispatch(), b.clone().into_dispatch()])
+    }
+
+    #[test]
+    fn constants_cost_no_work_on_the_way_back() {
+        let noted = Noted::default();
+        let a = tensor([1.0, 2.0], [2], &cpu());
+        let b = tensor([3.0, 4.0], [2], &cpu());
+        let plain = apply_to(&noted, &a, &b);
+        assert!(!plain.is_autodiff());
+        assert_eq!(values(plain), [7.0, 10.0]);
+
+        let (tracked, idle) = (leaf(&b), a.clone().autodiff());
+        for constant in [a, idle] {
+            let sum = apply_to(&noted, &constant, &tracked);
+            let mut gradients = sum.backward();
+            assert_eq!(values(tracked.grad_remove(&mut gradients).unwrap()), [2.0, 2.0]);
+        }
+        assert_eq!(*noted.forward.lock().unwrap(), [[false; 2], [false, true], [false, true]]);
+        assert_eq!(*noted.backward.lock().unwrap(), [[false, true]; 2]);
+    }
+
+    #[test]
+    fn an_input_may_be_given_twice() {
+        let x = leaf(&tensor([1.0, 2.0], [2], &cpu()));
+        let mut gradients = apply_to(&Noted::default(), &x, &x).backward();
+        assert_eq!(values(x.grad_remove(&mut gradients).unwrap()), [3.0, 3.0]);
+    }
+}
