@@ -12,6 +12,8 @@ pub(crate) struct ResnetShape {
     pub outputs: usize,
     pub groups: usize,
     pub epsilon: f64,
+    /// Side of the images that are expected.
+    pub side: usize,
     /// Width of the time embedding; the VAE has none.
     pub time: Option<usize>,
 }
@@ -33,16 +35,16 @@ impl Resnet {
         name: &str,
         shape: ResnetShape,
     ) -> Result<Self, S::Error> {
-        let ResnetShape { inputs, outputs, groups, epsilon, time } = shape;
+        let ResnetShape { inputs, outputs, groups, epsilon, side, time } = shape;
         let part = |p: &str| format!("{name}.{p}");
         Ok(Self {
             norm1: source.group_norm(&part("norm1"), groups, inputs, epsilon)?,
-            conv1: source.conv(&part("conv1"), ConvShape::same3(inputs, outputs))?,
+            conv1: source.conv(&part("conv1"), ConvShape::same(inputs, outputs, side))?,
             time: time
                 .map(|width| source.linear(&part("time_emb_proj"), width, outputs, true))
                 .transpose()?,
             norm2: source.group_norm(&part("norm2"), groups, outputs, epsilon)?,
-            conv2: source.conv(&part("conv2"), ConvShape::same3(outputs, outputs))?,
+            conv2: source.conv(&part("conv2"), ConvShape::same(outputs, outputs, side))?,
             shortcut: (inputs != outputs)
                 .then(|| source.linear(&part("conv_shortcut"), inputs, outputs, true))
                 .transpose()?,

@@ -2,7 +2,7 @@
 
 use engine::{
     Tensor,
-    nn::{Conv2d, ConvShape, GroupNorm, Linear, Padding, WeightSource},
+    nn::{Conv2d, ConvShape, GroupNorm, Linear, Resize, WeightSource},
     ops::{self, Attention},
 };
 
@@ -13,6 +13,9 @@ use crate::{
 
 /// Epsilon of all its norms.
 const EPSILON: f64 = 1e-6;
+
+/// Side of the pictures that are expected.
+const SIDE: usize = 512;
 
 /// Pictures to the distribution of their latents.
 pub struct Encoder {
@@ -79,14 +82,17 @@ impl Encoder {
         let widths = &config.block_out_channels;
         let last = widths[widths.len() - 1];
         let moments = 2 * config.latent_channels;
+        let side = SIDE >> (widths.len() - 1);
         let mut levels = Vec::new();
         let mut inputs = widths[0];
         for (level, &outputs) in widths.iter().enumerate() {
             let name = format!("encoder.down_blocks.{level}");
-            let resnets = resnets(config, source, &name, config.layers_per_block, inputs, outputs)?;
+            let side = SIDE >> level;
+            let count = config.layers_per_block;
+            let resnets = resnets(config, source, &name, count, [inputs, outputs], side)?;
             let down = (level + 1 < widths.len())
                 .then(|| {
-                    let shape = ConvShape::halve(outputs, Padding::BottomRight);
+                    let shape = ConvShape::resizing(outputs, Resize::HalveBottomRight, side);
                     source.conv(&format!("{name}.downsamplers.0.conv"), shape)
                 })
                 .transpose()?;
@@ -95,16 +101,16 @@ impl Encoder {
         }
         Ok(Self {
             conv_in: source
-                .conv("encoder.conv_in", ConvShape::same3(config.in_channels, widths[0]))?,
+                .conv("encoder.conv_in", ConvShape::same(config.in_channels, widths[0], SIDE))?,
             levels,
-            middle: Middle::build(config, source, "encoder.mid_block", last)?,
+            middle: Middle::build(config, source, "encoder.mid_block", last, side)?,
             norm_out: source.group_norm(
                 "encoder.conv_norm_out",
                 config.norm_num_groups,
                 last,
                 EPSILON,
             )?,
-            conv_out: source.conv("encoder.conv_out", ConvShape::same3(last, moments))?,
+            conv_out: source.conv("encoder.conv_out", ConvShape::same(last, moments, side))?,
             quant: source.linear("quant_conv", moments, moments, true)?,
             scale: config.scaling_factor,
         })
@@ -134,15 +140,17 @@ impl Decoder {
         let widths: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
         let (first, last) = (widths[0], widths[widths.len() - 1]);
         let channels = config.latent_channels;
+        let side = SIDE >> (widths.len() - 1);
         let mut levels = Vec::new();
         let mut inputs = first;
         for (level, &outputs) in widths.iter().enumerate() {
             let name = format!("decoder.up_blocks.{level}");
             let count = config.layers_per_block + 1;
-            let resnets = resnets(config, source, &name, count, inputs, outputs)?;
+            let side = SIDE >> (widths.len() - 1 - level);
+            let resnets = resnets(config, source, &name, count, [inputs, outputs], side)?;
             let up = (level + 1 < widths.len())
                 .then(|| {
-                    let shape = ConvShape::same3(outputs, outputs);
+                    let shape = ConvShape::resizing(outputs, Resize::Double, side);
                     source.conv(&format!("{name}.upsamplers.0.conv"), shape)
                 })
                 .transpose()?;
@@ -151,8 +159,8 @@ impl Decoder {
         }
         Ok(Self {
             post_quant: source.linear("post_quant_conv", channels, channels, true)?,
-            conv_in: source.conv("decoder.conv_in", ConvShape::same3(channels, first))?,
-            middle: Middle::build(config, source, "decoder.mid_block", first)?,
+            conv_in: source.conv("decoder.conv_in", ConvShape::same(channels, first, side))?,
+            middle: Middle::build(config, source, "decoder.mid_block", first, side)?,
             levels,
             norm_out: source.group_norm(
                 "decoder.conv_norm_out",
@@ -161,7 +169,7 @@ impl Decoder {
                 EPSILON,
             )?,
             conv_out: source
-                .conv("decoder.conv_out", ConvShape::same3(last, config.out_channels))?,
+                .conv("decoder.conv_out", ConvShape::same(last, config.out_channels, SIDE))?,
             scale: config.scaling_factor,
         })
     }
@@ -177,7 +185,7 @@ impl Decoder {
                 h = resnet.forward(h, None);
             }
             if let Some(up) = up {
-                h = up.forward(ops::upsample_nearest(h));
+                h = up.forward(h);
             }
         }
         self.conv_out.forward(self.norm_out.forward_silu(h))
@@ -189,19 +197,21 @@ fn resnets<S: WeightSource>(
     source: &S,
     level: &str,
     count: usize,
-    inputs: usize,
-    outputs: usize,
+    [inputs, outputs]: [usize; 2],
+    side: usize,
 ) -> Result<Vec<Resnet>, S::Error> {
     (0..count)
         .map(|j| {
             let inputs = if j == 0 { inputs } else { outputs };
-            Resnet::build(source, &format!("{level}.resnets.{j}"), shape(config, inputs, outputs))
+            let shape = shape(config, inputs, outputs, side);
+            Resnet::build(source, &format!("{level}.resnets.{j}"), shape)
         })
         .collect()
 }
 
-fn shape(config: &VaeConfig, inputs: usize, outputs: usize) -> ResnetShape {
-    ResnetShape { inputs, outputs, groups: config.norm_num_groups, epsilon: EPSILON, time: None }
+fn shape(config: &VaeConfig, inputs: usize, outputs: usize, side: usize) -> ResnetShape {
+    let groups = config.norm_num_groups;
+    ResnetShape { inputs, outputs, groups, epsilon: EPSILON, side, time: None }
 }
 
 /// Resnet, single-head attention over all pixels, resnet.
@@ -221,20 +231,17 @@ impl Middle {
         source: &S,
         name: &str,
         width: usize,
+        side: usize,
     ) -> Result<Self, S::Error> {
         let part = |p: &str| format!("{name}.attentions.0.{p}");
         let square = |p: &str| source.linear(&part(p), width, width, true);
         let resnet = |j: usize| {
-            Resnet::build(source, &format!("{name}.resnets.{j}"), shape(config, width, width))
+            let shape = shape(config, width, width, side);
+            Resnet::build(source, &format!("{name}.resnets.{j}"), shape)
         };
         Ok(Self {
             first: resnet(0)?,
-            norm: source.group_norm(
-                &part("group_norm"),
-                config.norm_num_groups,
-                width,
-                EPSILON,
-            )?,
+            norm: source.group_norm(&part("group_norm"), config.norm_num_groups, width, EPSILON)?,
             query: square("to_q")?,
             key: square("to_k")?,
             value: square("to_v")?,

@@ -13,14 +13,20 @@
 //! width, channels]` or `[batch, tokens, channels]`); nothing here knows
 //! diffusion, prompts or files.
 
+mod error;
+mod flex;
 pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod params;
 pub mod replay;
 pub mod rng;
+mod system;
 
 pub use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+pub use error::{Error, Result};
+pub use flex::{TWINS_VARIABLE, release_buffers};
+pub use system::{features, set_threads};
 
 /// The default device: the processor, in pure Rust.
 pub fn cpu() -> Device {
@@ -41,9 +47,5 @@ pub fn tensor<const D: usize>(
 
 /// The values of a tensor in row-major order.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor
-        .inner()
-        .into_data()
-        .try_into_vec::<f32>()
-        .expect("vico computes in f32")
+    tensor.inner().into_data().try_into_vec::<f32>().expect("vico computes in f32")
 }

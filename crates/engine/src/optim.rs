@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kernels::AdamWStep;
+
 use crate::{
     params::{Gradients, Params},
     values,
@@ -81,9 +83,10 @@ impl AdamW {
                 first: vec![0.0; gradient.len()],
                 second: vec![0.0; gradient.len()],
             });
-            let rule = Rule::new(&self.config, self.step, learning_rate(&name));
+            let step = factors(&self.config, self.step, learning_rate(&name));
+            let Moments { first, second } = moments;
             params.replace(&name, |mut weights| {
-                rule.apply(&mut weights, &gradient, moments);
+                step.apply(kernels::level(), &mut weights, &gradient, first, second);
                 weights
             });
         }
@@ -91,39 +94,16 @@ impl AdamW {
 }
 
 /// The factors of one step, rounded once as PyTorch does it.
-struct Rule {
-    keep: f32,
-    beta1: f32,
-    beta2: f32,
-    one_minus_beta1: f32,
-    one_minus_beta2: f32,
-    root_correction: f32,
-    step_size: f32,
-    epsilon: f32,
-}
-
-impl Rule {
-    fn new(config: &AdamWConfig, step: u64, learning_rate: f64) -> Self {
-        let t = i32::try_from(step).unwrap_or(i32::MAX);
-        Self {
-            keep: (1.0 - learning_rate * config.weight_decay) as f32,
-            beta1: config.beta1 as f32,
-            beta2: config.beta2 as f32,
-            one_minus_beta1: (1.0 - config.beta1) as f32,
-            one_minus_beta2: (1.0 - config.beta2) as f32,
-            root_correction: (1.0 - config.beta2.powi(t)).sqrt() as f32,
-            step_size: (learning_rate / (1.0 - config.beta1.powi(t))) as f32,
-            epsilon: config.epsilon as f32,
-        }
-    }
-
-    fn apply(&self, weights: &mut [f32], gradient: &[f32], moments: &mut Moments) {
-        let state = moments.first.iter_mut().zip(&mut moments.second);
-        for ((w, &g), (m, v)) in weights.iter_mut().zip(gradient).zip(state) {
-            *m = self.beta1 * *m + self.one_minus_beta1 * g;
-            *v = self.beta2 * *v + self.one_minus_beta2 * g * g;
-            let denominator = v.sqrt() / self.root_correction + self.epsilon;
-            *w = *w * self.keep - self.step_size * *m / denominator;
-        }
+fn factors(config: &AdamWConfig, step: u64, learning_rate: f64) -> AdamWStep {
+    let t = i32::try_from(step).unwrap_or(i32::MAX);
+    AdamWStep {
+        keep: (1.0 - learning_rate * config.weight_decay) as f32,
+        beta1: config.beta1 as f32,
+        beta2: config.beta2 as f32,
+        one_minus_beta1: (1.0 - config.beta1) as f32,
+        one_minus_beta2: (1.0 - config.beta2) as f32,
+        root_correction: (1.0 - config.beta2.powi(t)).sqrt() as f32,
+        step_size: (learning_rate / (1.0 - config.beta1.powi(t))) as f32,
+        epsilon: config.epsilon as f32,
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, convert::Infallible};
 
 use crate::{
     Device, Tensor, TensorData,
-    nn::{Conv2d, ConvShape, GroupNorm, LayerNorm, Linear, WeightSource},
+    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, WeightSource},
     values,
 };
 
@@ -113,6 +113,11 @@ impl Params {
         Self { entries }
     }
 
+    /// A source of frozen layers with these values, for using what was learned.
+    pub fn frozen(&self, how: &Frozen) -> FrozenParams<'_> {
+        FrozenParams { params: self, how: how.clone() }
+    }
+
     /// Moves the gradients that these leaves received into `sum`, adding.
     pub fn collect(&self, from: &mut crate::replay::Gradients, sum: &mut Gradients) {
         for (name, param) in &self.entries {
@@ -150,10 +155,10 @@ impl WeightSource for Params {
     }
 
     fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d, Infallible> {
-        let dims = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
+        let dims = [shape.outputs, shape.inputs, 3, 3];
         let weight = self.tensor(&format!("{name}.weight"), dims);
         let bias = self.tensor(&format!("{name}.bias"), [shape.outputs]);
-        Ok(Conv2d::from_tensors(shape, weight, Some(bias)))
+        Ok(Conv2d::from_tensors(shape, weight, bias))
     }
 
     fn group_norm(
@@ -181,6 +186,65 @@ impl WeightSource for Params {
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Infallible> {
         Ok(self.tensor(name, [rows, width]))
+    }
+}
+
+/// Frozen layers over parameters by name; see [`Params::frozen`].
+#[derive(Clone, Debug)]
+pub struct FrozenParams<'a> {
+    params: &'a Params,
+    how: Frozen,
+}
+
+impl FrozenParams<'_> {
+    fn values<const D: usize>(&self, name: &str, shape: [usize; D]) -> Vec<f32> {
+        values(self.params.tensor(name, shape))
+    }
+}
+
+impl WeightSource for FrozenParams<'_> {
+    type Error = Infallible;
+
+    fn linear(
+        &self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+    ) -> Result<Linear, Infallible> {
+        let weight = self.values(&format!("{name}.weight"), [outputs, inputs]);
+        let bias = bias.then(|| self.values(&format!("{name}.bias"), [outputs]));
+        Ok(self.how.linear(inputs, outputs, weight, bias))
+    }
+
+    fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d, Infallible> {
+        let dims = [shape.outputs, shape.inputs, 3, 3];
+        let weight = self.values(&format!("{name}.weight"), dims);
+        let bias = self.values(&format!("{name}.bias"), [shape.outputs]);
+        Ok(self.how.conv(shape, weight, bias))
+    }
+
+    fn group_norm(
+        &self,
+        name: &str,
+        groups: usize,
+        channels: usize,
+        epsilon: f64,
+    ) -> Result<GroupNorm, Infallible> {
+        self.params.group_norm(name, groups, channels, epsilon)
+    }
+
+    fn layer_norm(
+        &self,
+        name: &str,
+        channels: usize,
+        epsilon: f64,
+    ) -> Result<LayerNorm, Infallible> {
+        self.params.layer_norm(name, channels, epsilon)
+    }
+
+    fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Infallible> {
+        self.params.table(name, rows, width)
     }
 }
 

@@ -14,7 +14,7 @@ mod simd;
 
 pub use activation::{Activation, add, add_assign, geglu, geglu_backward};
 pub use conv::{Algorithm, ConvOptions, ConvShape, PackedConv3x3, Resize, conv3x3_weight_gradient};
-pub use gemm::Precision;
+pub use gemm::{Precision, has_pairs as multiplies_bf16};
 pub use linear::{PackedLinear, linear, linear_backward_input, linear_weight_gradient};
 pub use norm::{GroupNorm, LayerNorm};
 pub use optim::AdamWStep;

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use engine::Device;
+use engine::{Device, nn::Frozen};
 use formats::TensorFile;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -111,6 +111,14 @@ impl Base {
             vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
             configs,
         })
+    }
+
+    /// The same model, whose parts keep their weights as `how` says; without this in
+    /// f32, fast rather than compact.
+    pub fn kept(self, how: &Frozen) -> Self {
+        let [text, unet, vae] =
+            [self.text, self.unet, self.vae].map(|part| part.kept(how.clone()));
+        Self { text, unet, vae, ..self }
     }
 
     /// Where it lies.

@@ -1,6 +1,6 @@
 //! Construction of the U-Net from its configuration.
 
-use engine::nn::{ConvShape, Padding, WeightSource};
+use engine::nn::{ConvShape, Resize, WeightSource};
 
 use super::{Layer, Site, Step, TimeEmbedding, Transformer, UNet, is_cross, sites};
 use crate::{
@@ -33,14 +33,15 @@ struct Builder<'a, S> {
 impl<S: WeightSource> Builder<'_, S> {
     fn encoder(&mut self) -> Result<(), S::Error> {
         let widths = &self.config.block_out_channels;
-        let first = ConvShape::same3(self.config.in_channels, widths[0]);
+        let first = ConvShape::same(self.config.in_channels, widths[0], self.side(0));
         self.push(true, vec![Layer::Conv(self.source.conv("conv_in", first)?)]);
         let mut inputs = widths[0];
         for (level, &outputs) in widths.iter().enumerate() {
             let name = format!("down_blocks.{level}");
             let cross = is_cross(&self.config.down_block_types[level]);
             for j in 0..self.config.layers_per_block {
-                let mut layers = vec![self.resnet(&format!("{name}.resnets.{j}"), inputs, outputs)?];
+                let mut layers =
+                    vec![self.resnet(&format!("{name}.resnets.{j}"), level, inputs, outputs)?];
                 if cross {
                     layers.push(self.transformer()?);
                 }
@@ -48,7 +49,7 @@ impl<S: WeightSource> Builder<'_, S> {
                 inputs = outputs;
             }
             if level + 1 < widths.len() {
-                let shape = ConvShape::halve(outputs, Padding::Same(1));
+                let shape = ConvShape::resizing(outputs, Resize::HalveAround, self.side(level));
                 let conv = self.source.conv(&format!("{name}.downsamplers.0.conv"), shape)?;
                 self.push(true, vec![Layer::Conv(conv)]);
             }
@@ -57,11 +58,12 @@ impl<S: WeightSource> Builder<'_, S> {
     }
 
     fn middle(&mut self) -> Result<(), S::Error> {
-        let width = self.config.block_out_channels[self.config.block_out_channels.len() - 1];
+        let level = self.config.block_out_channels.len() - 1;
+        let width = self.config.block_out_channels[level];
         let layers = vec![
-            self.resnet("mid_block.resnets.0", width, width)?,
+            self.resnet("mid_block.resnets.0", level, width, width)?,
             self.transformer()?,
-            self.resnet("mid_block.resnets.1", width, width)?,
+            self.resnet("mid_block.resnets.1", level, width, width)?,
         ];
         self.push(false, layers);
         Ok(())
@@ -73,6 +75,7 @@ impl<S: WeightSource> Builder<'_, S> {
         let mut inputs = widths[0];
         for (up, &outputs) in widths.iter().enumerate() {
             let name = format!("up_blocks.{up}");
+            let level = widths.len() - 1 - up;
             let cross = is_cross(&self.config.up_block_types[up]);
             // The last resnet of a level meets the output of the finer level's
             // downsampler, or of the first convolution.
@@ -80,7 +83,7 @@ impl<S: WeightSource> Builder<'_, S> {
             for j in 0..per_level {
                 let skip = if j + 1 == per_level { finer } else { outputs };
                 let resnet = format!("{name}.resnets.{j}");
-                let mut layers = vec![self.resnet(&resnet, inputs + skip, outputs)?];
+                let mut layers = vec![self.resnet(&resnet, level, inputs + skip, outputs)?];
                 if cross {
                     layers.push(self.transformer()?);
                 }
@@ -88,9 +91,9 @@ impl<S: WeightSource> Builder<'_, S> {
                 inputs = outputs;
             }
             if up + 1 < widths.len() {
-                let shape = ConvShape::same3(outputs, outputs);
+                let shape = ConvShape::resizing(outputs, Resize::Double, self.side(level));
                 let conv = self.source.conv(&format!("{name}.upsamplers.0.conv"), shape)?;
-                self.push(false, vec![Layer::Upsample(conv)]);
+                self.push(false, vec![Layer::Conv(conv)]);
             }
         }
         let config = self.config;
@@ -100,7 +103,9 @@ impl<S: WeightSource> Builder<'_, S> {
             inputs,
             config.norm_eps,
         )?;
-        let conv = self.source.conv("conv_out", ConvShape::same3(inputs, config.out_channels))?;
+        let conv = self
+            .source
+            .conv("conv_out", ConvShape::same(inputs, config.out_channels, self.side(0)))?;
         self.push(false, vec![Layer::Out(norm, conv)]);
         Ok(())
     }
@@ -109,12 +114,24 @@ impl<S: WeightSource> Builder<'_, S> {
         self.steps.push(Step { pops: false, pushes, layers });
     }
 
-    fn resnet(&self, name: &str, inputs: usize, outputs: usize) -> Result<Layer, S::Error> {
+    /// Side of a level's images at the size the model was trained at.
+    fn side(&self, level: usize) -> usize {
+        self.config.sample_size >> level
+    }
+
+    fn resnet(
+        &self,
+        name: &str,
+        level: usize,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Layer, S::Error> {
         let shape = ResnetShape {
             inputs,
             outputs,
             groups: self.config.norm_num_groups,
             epsilon: self.config.norm_eps,
+            side: self.side(level),
             time: Some(4 * self.config.block_out_channels[0]),
         };
         Ok(Layer::Resnet(Resnet::build(self.source, name, shape)?))

@@ -47,8 +47,6 @@ enum Layer {
     Conv(Conv2d),
     Resnet(Resnet),
     Transformer(Box<Transformer>),
-    /// Every pixel becomes four, then the convolution.
-    Upsample(Conv2d),
     /// The last norm with SiLU and the convolution to latents.
     Out(GroupNorm, Conv2d),
 }
@@ -148,7 +146,6 @@ impl Step {
                 Layer::Conv(conv) => conv.forward(h),
                 Layer::Resnet(resnet) => resnet.forward(h, Some(time)),
                 Layer::Transformer(transformer) => transformer.forward(h, context, processor),
-                Layer::Upsample(conv) => conv.forward(ops::upsample_nearest(h)),
                 Layer::Out(norm, conv) => conv.forward(norm.forward_silu(h)),
             };
         }

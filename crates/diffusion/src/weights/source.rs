@@ -2,7 +2,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use engine::{
     Device, Tensor,
-    nn::{Conv2d, ConvShape, GroupNorm, LayerNorm, Linear, WeightSource},
+    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, WeightSource},
 };
 use formats::TensorFile;
 use sha2::{Digest, Sha256};
@@ -20,12 +20,16 @@ pub struct Weights {
     /// What begins the file's names of this model.
     family: String,
     rename: Rename,
-    device: Device,
+    how: Frozen,
 }
 
 /// Names that published files use for the same weight.
-const OLDER_NAMES: [(&str, &str); 4] =
-    [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")];
+const OLDER_NAMES: [(&str, &str); 4] = [
+    (".to_q.", ".query."),
+    (".to_k.", ".key."),
+    (".to_v.", ".value."),
+    (".to_out.0.", ".proj_attn."),
+];
 
 impl Weights {
     /// Weights of `file`, whose names begin with `family` and are `rename` of
@@ -37,7 +41,7 @@ impl Weights {
         device: &Device,
     ) -> Self {
         let (family, rename) = (family.into(), Arc::new(rename));
-        Self { file, family, rename, device: device.clone() }
+        Self { file, family, rename, how: Frozen::new(device) }
     }
 
     /// Number of values in the model, buffers of whole numbers left out.
@@ -47,9 +51,14 @@ impl Weights {
         floats.map(|info| info.shape.iter().product::<usize>()).sum()
     }
 
+    /// The same weights, kept in another way by the models built from them.
+    pub fn kept(self, how: Frozen) -> Self {
+        Self { how, ..self }
+    }
+
     /// The device that models are built on.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.how.device
     }
 
     /// Adds a weight, rounded to f16, to a digest.
@@ -96,7 +105,7 @@ impl Weights {
     }
 
     fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
-        Ok(engine::tensor(self.read(name, &[&[length]])?, [length], &self.device))
+        Ok(engine::tensor(self.read(name, &[&[length]])?, [length], &self.how.device))
     }
 }
 
@@ -108,17 +117,15 @@ impl WeightSource for Weights {
     fn linear(&self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Result<Linear> {
         let shapes: [&[usize]; 2] = [&[outputs, inputs], &[outputs, inputs, 1, 1]];
         let weight = self.read(&format!("{name}.weight"), &shapes)?;
-        let weight = engine::tensor(weight, [outputs, inputs], &self.device);
-        let bias = bias.then(|| self.vector(&format!("{name}.bias"), outputs)).transpose()?;
-        Ok(Linear::from_tensors(weight, bias))
+        let bias = bias.then(|| self.read(&format!("{name}.bias"), &[&[outputs]])).transpose()?;
+        Ok(self.how.linear(inputs, outputs, weight, bias))
     }
 
     fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d> {
-        let dims = [shape.outputs, shape.inputs, shape.kernel, shape.kernel];
+        let dims = [shape.outputs, shape.inputs, 3, 3];
         let weight = self.read(&format!("{name}.weight"), &[&dims])?;
-        let weight = engine::tensor(weight, dims, &self.device);
-        let bias = self.vector(&format!("{name}.bias"), shape.outputs)?;
-        Ok(Conv2d::from_tensors(shape, weight, Some(bias)))
+        let bias = self.read(&format!("{name}.bias"), &[&[shape.outputs]])?;
+        Ok(self.how.conv(shape, weight, bias))
     }
 
     fn group_norm(
@@ -141,7 +148,7 @@ impl WeightSource for Weights {
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>> {
         let values = self.read(name, &[&[rows, width]])?;
-        Ok(engine::tensor(values, [rows, width], &self.device))
+        Ok(engine::tensor(values, [rows, width], &self.how.device))
     }
 }
 

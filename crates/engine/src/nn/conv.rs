@@ -1,83 +1,68 @@
-use burn::tensor::{module::conv2d, ops::ConvOptions};
+use kernels::PackedConv3x3;
 
-use crate::Tensor;
+use crate::{
+    Tensor,
+    flex::Packed,
+    ops::{self, Resize},
+};
 
-/// How a convolution treats the border.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Padding {
-    /// The same number of zeros on all four sides.
-    Same(usize),
-    /// One row below and one column to the right, as the VAE's downsampling does.
-    BottomRight,
-}
-
-/// Shape of a square convolution.
+/// Shape of a 3x3 convolution. (A 1x1 convolution over channels-last activations is a
+/// [`Linear`](super::Linear) layer.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvShape {
     /// Input channels.
     pub inputs: usize,
     /// Output channels.
     pub outputs: usize,
-    /// Kernel side, 1 or 3.
-    pub kernel: usize,
-    /// Step between outputs, 1 or 2.
-    pub stride: usize,
-    /// Border.
-    pub padding: Padding,
+    /// What becomes of height and width.
+    pub resize: Resize,
+    /// Side of the input images that are expected. Images of other sizes are convolved
+    /// as well, but the fastest way is chosen for this one.
+    pub side: usize,
 }
 
 impl ConvShape {
-    /// 3x3, stride 1, one zero around: keeps height and width.
-    pub fn same3(inputs: usize, outputs: usize) -> Self {
-        Self { inputs, outputs, kernel: 3, stride: 1, padding: Padding::Same(1) }
+    /// Stride 1, one zero around: keeps height and width.
+    pub fn same(inputs: usize, outputs: usize, side: usize) -> Self {
+        Self { inputs, outputs, resize: Resize::Keep, side }
     }
 
-    /// 1x1.
-    pub fn point(inputs: usize, outputs: usize) -> Self {
-        Self { inputs, outputs, kernel: 1, stride: 1, padding: Padding::Same(0) }
-    }
-
-    /// 3x3, stride 2: halves height and width.
-    pub fn halve(channels: usize, padding: Padding) -> Self {
-        Self { inputs: channels, outputs: channels, kernel: 3, stride: 2, padding }
+    /// With as many outputs as inputs, and another size.
+    pub fn resizing(channels: usize, resize: Resize, side: usize) -> Self {
+        Self { inputs: channels, outputs: channels, resize, side }
     }
 }
 
-/// A convolution over channels-last activations.
+/// A 3x3 convolution over channels-last activations.
 #[derive(Clone, Debug)]
-pub struct Conv2d {
-    shape: ConvShape,
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
+pub struct Conv2d(Weights);
+
+#[derive(Clone, Debug)]
+enum Weights {
+    Frozen(Packed<PackedConv3x3>),
+    Tensors(Resize, Tensor<4>, Tensor<1>),
 }
 
 impl Conv2d {
-    /// Weight `[outputs, inputs, kernel, kernel]`, bias `[outputs]`.
-    pub fn from_tensors(shape: ConvShape, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Self {
-        Self { shape, weight, bias }
+    /// A convolution whose weight `[outputs, inputs, 3, 3]` and bias `[outputs]` are
+    /// tensors: leaves that collect gradients, or constants. Frozen layers are faster
+    /// when they are built by [`Frozen::conv`](super::Frozen::conv).
+    pub fn from_tensors(shape: ConvShape, weight: Tensor<4>, bias: Tensor<1>) -> Self {
+        Self(Weights::Tensors(shape.resize, weight, bias))
+    }
+
+    pub(super) fn packed(weights: Packed<PackedConv3x3>) -> Self {
+        Self(Weights::Frozen(weights))
     }
 
     /// # Shapes
     /// `[batch, height, width, inputs] -> [batch, height', width', outputs]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let (x, around) = match self.shape.padding {
-            Padding::Same(n) => (x, n),
-            Padding::BottomRight => (pad_bottom_right(x), 0),
-        };
-        let options = ConvOptions::new(
-            [self.shape.stride, self.shape.stride],
-            [around, around],
-            [1, 1],
-            1,
-        );
-        conv2d(x.permute([0, 3, 1, 2]), self.weight.clone(), self.bias.clone(), options)
-            .permute([0, 2, 3, 1])
+        match &self.0 {
+            Weights::Frozen(weights) => ops::packed_conv3x3(x, weights),
+            Weights::Tensors(resize, weight, bias) => {
+                ops::conv3x3(x, weight.clone(), bias.clone(), *resize)
+            }
+        }
     }
-}
-
-fn pad_bottom_right(x: Tensor<4>) -> Tensor<4> {
-    let [b, h, w, c] = x.dims();
-    let device = x.device();
-    let x = Tensor::cat(vec![x, Tensor::zeros([b, 1, w, c], &device)], 1);
-    Tensor::cat(vec![x, Tensor::zeros([b, h + 1, 1, c], &device)], 2)
 }

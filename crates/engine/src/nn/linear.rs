@@ -1,29 +1,35 @@
-use crate::Tensor;
+use kernels::PackedLinear;
+
+use crate::{Tensor, flex::Packed, ops};
 
 /// `y = x W^T + b` over the last dimension.
 #[derive(Clone, Debug)]
-pub struct Linear {
-    weight: Tensor<2>,
-    bias: Option<Tensor<1>>,
+pub struct Linear(Weights);
+
+#[derive(Clone, Debug)]
+enum Weights {
+    Frozen(Packed<PackedLinear>),
+    Tensors(Tensor<2>, Option<Tensor<1>>),
 }
 
 impl Linear {
-    /// A layer whose weight `[outputs, inputs]` and bias `[outputs]` are tensors.
+    /// A layer whose weight `[outputs, inputs]` and bias `[outputs]` are tensors:
+    /// leaves that collect gradients, or constants. Frozen layers are faster when they
+    /// are built by [`Frozen::linear`](super::Frozen::linear).
     pub fn from_tensors(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self { weight, bias }
+        Self(Weights::Tensors(weight, bias))
+    }
+
+    pub(super) fn packed(weights: Packed<PackedLinear>) -> Self {
+        Self(Weights::Frozen(weights))
     }
 
     /// # Shapes
     /// `[.., inputs] -> [.., outputs]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let mut shape = x.dims();
-        let inputs = shape[D - 1];
-        let rows = shape.iter().product::<usize>() / inputs;
-        let mut y = x.reshape([rows, inputs]).matmul(self.weight.clone().transpose());
-        if let Some(bias) = &self.bias {
-            y = y + bias.clone().unsqueeze::<2>();
+        match &self.0 {
+            Weights::Frozen(weights) => ops::packed_linear(x, weights),
+            Weights::Tensors(weight, bias) => ops::linear(x, weight.clone(), bias.clone()),
         }
-        shape[D - 1] = self.weight.dims()[0];
-        y.reshape(shape)
     }
 }

@@ -5,10 +5,13 @@
 //! collect gradients. The model code is the same for both.
 
 mod conv;
+mod frozen;
 mod linear;
 mod norm;
 
-pub use conv::{Conv2d, ConvShape, Padding};
+pub use conv::{Conv2d, ConvShape};
+pub use frozen::Frozen;
+pub use kernels::{Precision, Resize};
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
 
@@ -31,7 +34,7 @@ pub trait WeightSource {
         bias: bool,
     ) -> Result<Linear, Self::Error>;
 
-    /// A convolution with weights `[outputs, inputs, kernel, kernel]`.
+    /// A convolution with weights `[outputs, inputs, 3, 3]`.
     fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d, Self::Error>;
 
     /// Group norm over `channels` in `groups` groups.

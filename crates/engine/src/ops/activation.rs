@@ -1,29 +1,65 @@
-use burn::tensor::activation;
+//! Functions of single values.
 
-use crate::Tensor;
+use burn::tensor::activation;
+use kernels::Activation;
+
+use crate::{
+    Tensor,
+    flex::{self, Array, Operation},
+};
 
 /// `x * sigmoid(x)`.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::silu(x)
+    apply(Activation::Silu, x)
 }
 
 /// CLIP's `x * sigmoid(1.702 x)`.
 pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.clone() * activation::sigmoid(x * 1.702)
-}
-
-/// `value * gelu(gate)` where the last dimension holds value, then gate.
-///
-/// # Shapes
-/// `[batch, tokens, 2n] -> [batch, tokens, n]`
-pub fn geglu(x: Tensor<3>) -> Tensor<3> {
-    let n = x.dims()[2] / 2;
-    let value = x.clone().narrow(2, 0, n);
-    let gate = x.narrow(2, n, n);
-    value * activation::gelu(gate)
+    apply(Activation::QuickGelu, x)
 }
 
 /// `x * Phi(x)` with the exact normal distribution function.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    apply(Activation::Gelu, x)
+}
+
+/// The twin of [`silu`].
+pub fn silu_twin<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::silu(x)
+}
+
+/// The twin of [`quick_gelu`].
+pub fn quick_gelu_twin<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone() * activation::sigmoid(x * 1.702)
+}
+
+/// The twin of [`gelu`].
+pub fn gelu_twin<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::gelu(x)
+}
+
+fn apply<const D: usize>(function: Activation, x: Tensor<D>) -> Tensor<D> {
+    if flex::serves(&x.device()) {
+        return flex::apply(function, [x.into_dispatch()]);
+    }
+    match function {
+        Activation::Silu => silu_twin(x),
+        Activation::QuickGelu => quick_gelu_twin(x),
+        Activation::Gelu => gelu_twin(x),
+    }
+}
+
+impl Operation<1> for Activation {
+    /// The input.
+    type Saved = Array;
+
+    fn forward(&self, [x]: [Array; 1], _: [bool; 1]) -> (Array, Array) {
+        let y = Array::filled(&x.shape(), |y| (*self).forward(kernels::level(), &x, y));
+        (y, x)
+    }
+
+    fn backward(&self, x: Array, dy: Array, _: [bool; 1]) -> [Option<Array>; 1] {
+        let level = kernels::level();
+        [Some(Array::filled(&x.shape(), |dx| (*self).backward(level, &x, &dy, dx)))]
+    }
 }

@@ -99,7 +99,8 @@ fn probabilities(
             .flat_map(|b| &mask.keep[b / share * keys..][..keys])
             .map(|&used| !used)
             .collect();
-        let drop = Tensor::<4, Bool>::from_data(TensorData::new(drop, [batch, 1, 1, keys]), &device);
+        let drop =
+            Tensor::<4, Bool>::from_data(TensorData::new(drop, [batch, 1, 1, keys]), &device);
         scores = scores.mask_fill(drop.expand([batch, how.heads, queries, keys]), f32::MIN);
     }
     if how.causal {

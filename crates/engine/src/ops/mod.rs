@@ -1,11 +1,40 @@
 //! The operations a latent-diffusion model spends its time in.
+//!
+//! On the processor each runs on our own kernels, with a gradient written by hand.
+//! Beside it stands its *twin* of plain tensor operations, which says the same thing
+//! readably: it serves every other device, the tests, and whoever sets
+//! [`TWINS_VARIABLE`](crate::TWINS_VARIABLE). An input that is a constant costs no
+//! work on the way back.
 
 mod activation;
 mod attention;
+mod conv;
+mod geglu;
+mod linear;
 mod norm;
 mod resample;
 
-pub use activation::{geglu, gelu, quick_gelu, silu};
+pub use activation::{gelu, quick_gelu, silu};
 pub use attention::{Attention, KeyMask, attention, attention_columns};
+pub use conv::conv3x3;
+pub(crate) use conv::packed_conv3x3;
+pub use geglu::geglu;
+pub use kernels::Resize;
+pub use linear::linear;
+pub(crate) use linear::packed_linear;
 pub use norm::{group_norm, layer_norm};
 pub use resample::upsample_nearest;
+
+use resample::upsample_nearest_twin;
+
+/// The twins under the names of the operations.
+pub mod twins {
+    pub use super::{
+        activation::{gelu_twin as gelu, quick_gelu_twin as quick_gelu, silu_twin as silu},
+        conv::conv3x3_twin as conv3x3,
+        geglu::geglu_twin as geglu,
+        linear::linear_twin as linear,
+        norm::{group_norm_twin as group_norm, layer_norm_twin as layer_norm},
+        resample::upsample_nearest_twin as upsample_nearest,
+    };
+}

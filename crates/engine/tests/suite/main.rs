@@ -1,3 +1,5 @@
 //! Integration tests of the engine.
 
 mod golden_rng;
+mod layers;
+mod twins;

@@ -68,7 +68,7 @@ pub(crate) trait ProductKernel {
 }
 
 /// Whether the processor multiplies pairs of bf16, and the level may use that.
-pub(crate) fn has_pairs(level: Level) -> bool {
+pub fn has_pairs(level: Level) -> bool {
     #[cfg(target_arch = "x86_64")]
     return level == Level::Avx512
         && level.is_available()

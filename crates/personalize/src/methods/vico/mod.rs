@@ -8,9 +8,12 @@ pub mod loss;
 pub mod mask;
 pub mod reference;
 
+use std::convert::Infallible;
+
 use diffusion::{Prompt, config::UNetConfig, denoise::Denoiser, unet::Site};
 use engine::{
     Device, Tensor,
+    nn::{self, WeightSource},
     params::{Param, Params},
     replay::{Seeds, leaf},
 };
@@ -99,10 +102,19 @@ impl Vico {
         self.params.tensor(TOKEN, [shape[0], shape[1]])
     }
 
-    /// The image-attention blocks, ready to use.
+    /// The image-attention blocks as they are at this step of a training.
     pub fn blocks(&self) -> Blocks {
+        self.build_blocks(&self.params)
+    }
+
+    /// The image-attention blocks for drawing, packed once.
+    pub fn frozen_blocks(&self, how: &nn::Frozen) -> Blocks {
+        self.build_blocks(&self.params.frozen(how))
+    }
+
+    fn build_blocks(&self, source: &impl WeightSource<Error = Infallible>) -> Blocks {
         let build = |site: &Site| {
-            let Ok(block) = ImageBlock::build(&self.params, site);
+            let Ok(block) = ImageBlock::build(source, site);
             (site.index, block)
         };
         self.sites.iter().map(build).collect()
@@ -185,7 +197,7 @@ impl Method for Vico {
         Ok(Box::new(VicoDenoiser {
             unet,
             sites: &self.sites,
-            blocks: self.blocks(),
+            blocks: self.frozen_blocks(&nn::Frozen::new(&text.device())),
             reference: reference.clone(),
             context: text.forward(&rows, Some(self.token())),
             positions: positions(&prompts.positive),

@@ -1,0 +1,75 @@
+//! Frozen layers, whose weights are packed, against the twins.
+
+use engine::{
+    Tensor, cpu,
+    nn::{ConvShape, Frozen, Precision, Resize},
+    ops::twins,
+    rng::TorchRng,
+    tensor,
+};
+
+use super::twins::{assert_close_functions, flat};
+
+/// Weights of the size that a trained layer has.
+fn weights(seed: u64, count: usize, inputs: usize) -> Vec<f32> {
+    let scale = (inputs as f32).sqrt().recip();
+    TorchRng::new(seed).randn(count).into_iter().map(|w| w * scale).collect()
+}
+
+/// How layers may be kept, and the error that it costs.
+fn ways() -> [(Frozen, f64); 4] {
+    let fast = Frozen::new(&cpu());
+    let compact = Frozen { compact: true, ..fast.clone() };
+    let half = |way: &Frozen| Frozen { precision: Precision::Bf16, ..way.clone() };
+    // bf16 has 8 bits; Winograd's sums of weights lose some of them.
+    [(half(&fast), 3e-2), (half(&compact), 2e-2), (fast, 1e-4), (compact, 1e-5)]
+}
+
+#[test]
+fn linear() {
+    for (way, tolerance) in ways() {
+        for ([n, inputs], outputs) in [([1, 1], 1), ([5, 7], 9), ([13, 64], 96)] {
+            for bias in [false, true] {
+                let weight = weights(1, outputs * inputs, inputs);
+                let bias = bias.then(|| weights(2, outputs, 1));
+                let layer = way.linear(inputs, outputs, weight.clone(), bias.clone());
+                let kernel =
+                    |x: &[Tensor<1>]| flat(layer.forward(x[0].clone().reshape([n, inputs])));
+                let twin = |x: &[Tensor<1>]| {
+                    let weight = tensor(weight.clone(), [outputs, inputs], &cpu());
+                    let bias = bias.clone().map(|bias| tensor(bias, [outputs], &cpu()));
+                    flat(twins::linear(x[0].clone().reshape([n, inputs]), weight, bias))
+                };
+                let what = format!("linear {n} {inputs} {outputs} {way:?}");
+                assert_close_functions(&what, &[n * inputs], &kernel, &twin, tolerance);
+            }
+        }
+    }
+}
+
+#[test]
+fn conv() {
+    let resizes =
+        [Resize::Keep, Resize::Double, Resize::HalveAround, Resize::HalveBottomRight];
+    for (way, tolerance) in ways() {
+        for ([b, h, w], inputs, outputs, side) in
+            [([1, 2, 4], 4, 3, 64), ([2, 5, 7], 20, 33, 8), ([1, 18, 17], 32, 32, 64)]
+        {
+            for resize in resizes {
+                let shape = ConvShape { inputs, outputs, resize, side };
+                let weight = weights(1, outputs * inputs * 9, inputs * 9);
+                let bias = weights(2, outputs, 1);
+                let layer = way.conv(shape, weight.clone(), bias.clone());
+                let image = |x: &[Tensor<1>]| x[0].clone().reshape([b, h, w, inputs]);
+                let kernel = |x: &[Tensor<1>]| flat(layer.forward(image(x)));
+                let twin = |x: &[Tensor<1>]| {
+                    let weight = tensor(weight.clone(), [outputs, inputs, 3, 3], &cpu());
+                    let bias = tensor(bias.clone(), [outputs], &cpu());
+                    flat(twins::conv3x3(image(x), weight, bias, resize))
+                };
+                let what = format!("conv {b} {h} {w} {shape:?} {way:?}");
+                assert_close_functions(&what, &[b * h * w * inputs], &kernel, &twin, tolerance);
+            }
+        }
+    }
+}
