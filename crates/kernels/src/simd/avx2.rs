@@ -62,6 +62,12 @@ unsafe impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: a hint about any address is sound.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn load_partial(self, from: *const f32, count: usize) -> __m256 {
         // SAFETY: the caller vouches for `count` values; masked lanes are not read.
         unsafe { _mm256_maskload_ps(from, low_mask(count)) }

@@ -64,6 +64,12 @@ unsafe impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: a hint about any address is sound.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn load_partial(self, from: *const f32, count: usize) -> __m512 {
         // SAFETY: the caller vouches for `count` values; masked lanes are not read.
         unsafe { _mm512_maskz_loadu_ps(low_mask(count), from) }

@@ -60,6 +60,11 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// `to` must be valid for writing that many values.
     unsafe fn store(self, to: *mut f32, v: Self::V);
 
+    /// Asks for the cache line at an address, which may be any, to be brought to the
+    /// second-level cache; does nothing where the language has no way to say so.
+    #[inline(always)]
+    fn prefetch(self, _address: *const f32) {}
+
     /// Reads the first `count` values; the other lanes are zero.
     ///
     /// # Safety
