@@ -18,6 +18,8 @@ mod pictures;
 mod run_folder;
 pub mod train;
 
+pub use diffusion::sampler::Sampler;
+pub use engine::{Device, cpu};
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use app::{generate, mask, train};
+use app::{Sampler, generate, mask, train};
 use clap::{Args, Parser, Subcommand};
-use diffusion::sampler::Sampler;
 
 /// A command with its options, ready to run.
 pub enum Command {

@@ -10,7 +10,7 @@ use arguments::{Command, parse};
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    let (command, device) = (parse(), engine::cpu());
+    let (command, device) = (parse(), app::cpu());
     let mut terminal = Terminal::new();
     let events: &mut dyn Events = &mut terminal;
     let result = match command {
