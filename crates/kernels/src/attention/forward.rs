@@ -97,10 +97,11 @@ impl ProductKernel for Forward<'_> {
         let mut scratch =
             Scratch::take(2 * self.block.count.div_ceil(panel) * one + KEY_TILE * panel);
         let (scores, buffers) = scratch.split_at_mut(KEY_TILE * panel);
-        let buffers = buffers.chunks_exact_mut(2 * one);
-        let panels = self.block.panels(s).zip(buffers);
-        let mut panels: Vec<Panel<'_, S>> =
-            panels.map(|(lanes, buffer)| self.panel(s, p, lanes, buffer)).collect();
+        let mut panels = Vec::with_capacity(self.block.count.div_ceil(panel));
+        // A closure given to an iterator might not be inlined, see `crate::simd`.
+        for (lanes, buffer) in self.block.panels(s).zip(buffers.chunks_exact_mut(2 * one)) {
+            panels.push(self.panel(s, p, lanes, buffer));
+        }
         let reach = self.block.reach(self.usable);
         for first in (0..reach).step_by(KEY_TILE) {
             for panel in &mut panels {
