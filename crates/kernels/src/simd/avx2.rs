@@ -80,15 +80,6 @@ unsafe impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_bf16(self, from: *const bf16) -> __m256 {
-        // SAFETY: the caller vouches for eight values of two bytes.
-        unsafe {
-            let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
-        }
-    }
-
-    #[inline(always)]
     unsafe fn store_bf16(self, to: *mut bf16, v: __m256) {
         // SAFETY: the caller vouches for eight values of two bytes.
         unsafe {
