@@ -63,7 +63,10 @@ fn a_resumed_training_ends_at_the_same_bits() {
     let whole = Place::new();
     whole.train(&["--accumulate", "2"]).done();
     let first = Place::new();
-    first.train(&["--accumulate", "2", "--steps", "2"]).done();
+    let base = base();
+    let mut arguments = vec!["train", "photos", "--base", &base, "--init-word", "toy"];
+    arguments.extend(["--output", "adapter.safetensors", "--batch", "2", "--accumulate", "2"]);
+    first.run(&[&arguments[..], &["--steps", "2"]].concat()).done();
     first.run(&["train", "--resume", "adapter.run", "--steps", "4"]).done();
     let (a, b) = (whole.path("adapter.safetensors"), first.path("adapter.safetensors"));
     assert_eq!(learned(&a), learned(&b));
