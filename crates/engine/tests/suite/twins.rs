@@ -82,9 +82,8 @@ fn activations() {
     ];
     for (name, pair) in pairs {
         for shape in [[1, 1], [7, 13], [3, 64]] {
-            let [kernel, twin] = pair.map(|f| {
-                move |x: &[Tensor<1>]| flat(f(x[0].clone().reshape(shape)))
-            });
+            let [kernel, twin] =
+                pair.map(|f| move |x: &[Tensor<1>]| flat(f(x[0].clone().reshape(shape))));
             assert_twins(&format!("{name} {shape:?}"), &[shape[0] * shape[1]], &kernel, &twin);
         }
     }
@@ -94,9 +93,8 @@ fn activations() {
 fn geglu() {
     for [b, n, width] in [[1, 1, 1], [2, 5, 7], [3, 4, 32]] {
         let pair = [ops::geglu as fn(_) -> _, twins::geglu];
-        let [kernel, twin] = pair.map(|f| {
-            move |x: &[Tensor<1>]| flat(f(x[0].clone().reshape([b, n, 2 * width])))
-        });
+        let [kernel, twin] =
+            pair.map(|f| move |x: &[Tensor<1>]| flat(f(x[0].clone().reshape([b, n, 2 * width]))));
         assert_twins(&format!("geglu {b} {n} {width}"), &[b * n * 2 * width], &kernel, &twin);
     }
 }
@@ -166,10 +164,8 @@ fn linear() {
 
 #[test]
 fn conv3x3() {
-    let resizes =
-        [Resize::Keep, Resize::Double, Resize::HalveAround, Resize::HalveBottomRight];
-    for ([b, h, w, inputs], outputs) in
-        [([1, 2, 4, 1], 1), ([2, 6, 4, 5], 7), ([1, 8, 10, 32], 16)]
+    let resizes = [Resize::Keep, Resize::Double, Resize::HalveAround, Resize::HalveBottomRight];
+    for ([b, h, w, inputs], outputs) in [([1, 2, 4, 1], 1), ([2, 6, 4, 5], 7), ([1, 8, 10, 32], 16)]
     {
         for resize in resizes {
             let pair = [ops::conv3x3 as fn(_, _, _, _) -> _, twins::conv3x3];
