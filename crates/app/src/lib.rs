@@ -1,1 +1,25 @@
 //! From what was typed to a checked plan to a run.
+//!
+//! Each command is a module: options in, a run that reports through one stream
+//! of [`Event`]s, files out. Whoever shows the events (a terminal, later a web
+//! page) is [`Events`].
+//!
+//! Invariants: nothing here prints; every file is written whole or not at all;
+//! a run folder belongs to one run at a time.
+
+mod adapter_file;
+mod error;
+mod estimate;
+mod event;
+pub mod generate;
+pub mod inspect;
+pub mod mask;
+mod pictures;
+mod run_folder;
+pub mod train;
+
+pub use error::{Error, Result};
+pub use event::{Event, Events};
+
+/// Version of the program, for the files it writes.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,3 +1,5 @@
+//! What can go wrong with a base model.
+
 use std::path::PathBuf;
 
 /// What can go wrong while a base model is loaded or asked for a prompt.

@@ -83,7 +83,7 @@ impl Tokenizer {
             .build()
             .map_err(wrong)?;
         let mut bpe: Bpe = TokenizerImpl::new(model.into());
-        bpe.with_normalizer(Some(normalizer().map_err(wrong)?));
+        bpe.with_normalizer(Some(normalizer().map_err(wrong)?)).map_err(wrong)?;
         bpe.with_pre_tokenizer(Some(words().map_err(wrong)?));
         bpe.add_special_tokens([AddedToken::from(START, true), AddedToken::from(END, true)])
             .map_err(wrong)?;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::limits::{MAX_FILE_BYTES, MAX_FOLDER_PHOTOS, MAX_FOLDER_PIXELS, MAX_PIXELS, MIN_SIDE};
+use crate::photo::Format;
 
 /// The result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -184,6 +185,12 @@ impl Error {
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |reason| Self::Read { path: path.to_owned(), reason }
     }
+
+    /// An [`Error::Undecodable`] for the photo at `path`.
+    pub(crate) fn undecodable(path: &Path, format: Format, problem: impl ToString) -> Self {
+        let problem = problem.to_string();
+        Self::Undecodable { path: path.to_owned(), format: format.name(), problem }
+    }
 }
 
 /// How to get from a format that is not read to one that is.
@@ -194,7 +201,7 @@ fn advice(found: &str) -> &'static str {
              to Settings > Camera > Formats > Most Compatible"
         }
         "AVIF" => ". Convert it, for example with `avifdec photo.avif photo.png`",
-        "nothing known" => "",
+        "no known format" => "",
         _ => ". Save it as one of these in a picture program",
     }
 }

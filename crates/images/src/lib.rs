@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod folder;
+mod label;
 pub mod limits;
 mod map;
 mod overlay;
@@ -23,4 +24,4 @@ pub use photo::read_photo;
 pub use picture::Picture;
 pub use png_file::{read_png_text, write_png};
 pub use resize::{Filter, resize};
-pub use sheet::contact_sheet;
+pub use sheet::{contact_sheet, labelled_sheet};

@@ -8,6 +8,7 @@ use png::{
 };
 
 use crate::error::{Error, Result};
+use crate::photo::Format;
 use crate::{Picture, file};
 
 /// Writes a picture as an 8-bit RGB PNG, with `text` as (keyword, text) pairs in it.
@@ -98,11 +99,7 @@ const MAX_UNPACKED: usize = 64 << 20;
 pub fn read_png_text(path: impl AsRef<Path>) -> Result<Vec<(String, String)>> {
     let path = path.as_ref();
     let bytes = file::read(path)?;
-    texts(&bytes).map_err(|error| Error::Undecodable {
-        path: path.to_owned(),
-        format: "PNG",
-        problem: error.to_string(),
-    })
+    texts(&bytes).map_err(|error| Error::undecodable(path, Format::Png, error))
 }
 
 fn texts(bytes: &[u8]) -> std::result::Result<Vec<(String, String)>, DecodingError> {

@@ -46,7 +46,9 @@ fn sinc(x: f64) -> f64 {
 ///
 /// When a side shrinks, the filter is widened by the same factor, so that every old pixel counts.
 /// As in Pillow (`Resample.c`), the rows are resized first and rounded to bytes, then the columns,
-/// with weights of 22 bits after the point; a side that keeps its length is left alone.
+/// with weights of 22 bits after the point; a side that keeps its length is left alone. The filters
+/// of the crate `image` do not round in between: measured on photos, a tenth of their bytes differ,
+/// by up to 1 (bilinear), 4 (bicubic) and 8 (Lanczos).
 ///
 /// # Panics
 ///

@@ -6,8 +6,6 @@ use diffusion::{layout::to_nchw, vae::Encoder};
 use engine::{Device, Tensor};
 use images::{Filter, Picture};
 
-use crate::Result;
-
 /// A photo's latent distribution.
 #[derive(Clone, Debug)]
 pub struct Encoded {

@@ -1,3 +1,5 @@
+//! What can go wrong in learning and drawing.
+
 use std::path::PathBuf;
 
 /// What can go wrong while training and generating.

@@ -15,6 +15,7 @@ pub mod dataset;
 pub mod draw;
 pub mod error;
 pub mod generate;
+pub mod masks;
 pub mod methods;
 pub mod recipe;
 pub mod trainer;

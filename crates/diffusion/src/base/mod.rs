@@ -40,6 +40,17 @@ pub struct Configs {
     pub schedule: ScheduleConfig,
 }
 
+/// Number of values in the parts of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// In the text encoder.
+    pub text: usize,
+    /// In the U-Net.
+    pub unet: usize,
+    /// In both halves of the VAE.
+    pub vae: usize,
+}
+
 /// The files of the three parts, or three times the same file.
 struct Files {
     text: Arc<TensorFile>,
@@ -73,9 +84,9 @@ impl Base {
         let keep = |name: &str| name.to_owned();
         Ok(Self {
             path: path.to_owned(),
-            text: Weights::new(files.text, keep, device),
-            unet: Weights::new(files.unet, keep, device),
-            vae: Weights::new(files.vae, keep, device),
+            text: Weights::new(files.text, "", keep, device),
+            unet: Weights::new(files.unet, "", keep, device),
+            vae: Weights::new(files.vae, "", keep, device),
             configs,
         })
     }
@@ -89,11 +100,15 @@ impl Base {
         };
         let (unet, vae) = (configs.unet.clone(), configs.vae.clone());
         let at = move |name: String| format!("{prefix}{name}");
+        let weights = |family: &str, rename: Box<dyn Fn(&str) -> String + Send + Sync>| {
+            let rename = move |name: &str| at(rename(name));
+            Weights::new(file.clone(), at(family.to_owned()), rename, device)
+        };
         Ok(Self {
             path: path.to_owned(),
-            text: Weights::new(file.clone(), move |n| at(compvis::text(n)), device),
-            unet: Weights::new(file.clone(), move |n| at(compvis::unet(&unet, n)), device),
-            vae: Weights::new(file, move |n| at(compvis::vae(&vae, n)), device),
+            text: weights("cond_stage_model.", Box::new(compvis::text)),
+            unet: weights("model.diffusion_model.", Box::new(move |n| compvis::unet(&unet, n))),
+            vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
             configs,
         })
     }
@@ -136,6 +151,15 @@ impl Base {
             return Err(Error::Size { width, height, multiple });
         }
         Ok(())
+    }
+
+    /// Number of values in its parts.
+    pub fn parameters(&self) -> Parameters {
+        Parameters {
+            text: self.text.parameters(),
+            unet: self.unet.parameters(),
+            vae: self.vae.parameters(),
+        }
     }
 
     /// CLIP's tokenizer for its text encoder.

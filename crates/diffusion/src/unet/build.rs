@@ -2,7 +2,7 @@
 
 use engine::nn::{ConvShape, Resize, WeightSource};
 
-use super::{Layer, Part, Site, Step, TimeEmbedding, Transformer, UNet};
+use super::{Layer, Site, Step, TimeEmbedding, Transformer, UNet, is_cross, sites};
 use crate::{
     config::UNetConfig,
     resnet::{Resnet, ResnetShape},
@@ -11,11 +11,13 @@ use crate::{
 impl UNet {
     /// Builds the U-Net from weights with diffusers' names.
     pub fn build<S: WeightSource>(config: &UNetConfig, source: &S) -> Result<Self, S::Error> {
-        let mut builder = Builder { config, source, steps: Vec::new(), sites: Vec::new() };
+        let sites = sites(config);
+        let left = sites.clone().into_iter();
+        let mut builder = Builder { config, source, steps: Vec::new(), left };
         builder.encoder()?;
         builder.middle()?;
         builder.decoder()?;
-        let Builder { steps, sites, .. } = builder;
+        let steps = builder.steps;
         Ok(Self { time: TimeEmbedding::build(config, source)?, steps, sites })
     }
 }
@@ -24,7 +26,8 @@ struct Builder<'a, S> {
     config: &'a UNetConfig,
     source: &'a S,
     steps: Vec<Step>,
-    sites: Vec<Site>,
+    /// Transformers that are not built yet, in order.
+    left: std::vec::IntoIter<Site>,
 }
 
 impl<S: WeightSource> Builder<'_, S> {
@@ -35,15 +38,12 @@ impl<S: WeightSource> Builder<'_, S> {
         let mut inputs = widths[0];
         for (level, &outputs) in widths.iter().enumerate() {
             let name = format!("down_blocks.{level}");
-            let cross = self.config.down_block_types[level].starts_with("CrossAttn");
-            let first_block = 1 + level * (self.config.layers_per_block + 1);
+            let cross = is_cross(&self.config.down_block_types[level]);
             for j in 0..self.config.layers_per_block {
                 let mut layers =
                     vec![self.resnet(&format!("{name}.resnets.{j}"), level, inputs, outputs)?];
                 if cross {
-                    let original = format!("input_blocks.{}.1", first_block + j);
-                    let diffusers = format!("{name}.attentions.{j}");
-                    layers.push(self.transformer(Part::Encoder, level, diffusers, original)?);
+                    layers.push(self.transformer()?);
                 }
                 self.push(true, layers);
                 inputs = outputs;
@@ -60,10 +60,9 @@ impl<S: WeightSource> Builder<'_, S> {
     fn middle(&mut self) -> Result<(), S::Error> {
         let level = self.config.block_out_channels.len() - 1;
         let width = self.config.block_out_channels[level];
-        let names = ("mid_block.attentions.0".to_owned(), "middle_block.1".to_owned());
         let layers = vec![
             self.resnet("mid_block.resnets.0", level, width, width)?,
-            self.transformer(Part::Middle, level, names.0, names.1)?,
+            self.transformer()?,
             self.resnet("mid_block.resnets.1", level, width, width)?,
         ];
         self.push(false, layers);
@@ -77,7 +76,7 @@ impl<S: WeightSource> Builder<'_, S> {
         for (up, &outputs) in widths.iter().enumerate() {
             let name = format!("up_blocks.{up}");
             let level = widths.len() - 1 - up;
-            let cross = self.config.up_block_types[up].starts_with("CrossAttn");
+            let cross = is_cross(&self.config.up_block_types[up]);
             // The last resnet of a level meets the output of the finer level's
             // downsampler, or of the first convolution.
             let finer = widths[(up + 1).min(widths.len() - 1)];
@@ -86,9 +85,7 @@ impl<S: WeightSource> Builder<'_, S> {
                 let resnet = format!("{name}.resnets.{j}");
                 let mut layers = vec![self.resnet(&resnet, level, inputs + skip, outputs)?];
                 if cross {
-                    let original = format!("output_blocks.{}.1", up * per_level + j);
-                    let diffusers = format!("{name}.attentions.{j}");
-                    layers.push(self.transformer(Part::Decoder, level, diffusers, original)?);
+                    layers.push(self.transformer()?);
                 }
                 self.steps.push(Step { pops: true, pushes: false, layers });
                 inputs = outputs;
@@ -140,23 +137,9 @@ impl<S: WeightSource> Builder<'_, S> {
         Ok(Layer::Resnet(Resnet::build(self.source, name, shape)?))
     }
 
-    fn transformer(
-        &mut self,
-        part: Part,
-        level: usize,
-        diffusers: String,
-        original: String,
-    ) -> Result<Layer, S::Error> {
-        let site = Site {
-            index: self.sites.len(),
-            part,
-            channels: self.config.block_out_channels[level],
-            heads: self.config.attention_head_dim.at(level),
-            stride: 1 << level,
-            diffusers,
-            original,
-        };
-        self.sites.push(site.clone());
+    /// The next transformer in order.
+    fn transformer(&mut self) -> Result<Layer, S::Error> {
+        let site = self.left.next().expect("as many sites as transformers");
         let (groups, context) = (self.config.norm_num_groups, self.config.cross_attention_dim);
         Ok(Layer::Transformer(Box::new(Transformer::build(self.source, site, groups, context)?)))
     }

@@ -7,6 +7,7 @@
 mod build;
 mod processor;
 mod replay;
+mod site;
 mod time;
 mod transformer;
 
@@ -16,10 +17,12 @@ use engine::{
     ops,
 };
 
-pub use processor::{Part, Plain, Processor, Site};
+pub use processor::{Plain, Processor};
 pub use replay::{Recording, Replay};
+pub use site::{Part, Site, sites};
 
 use crate::resnet::Resnet;
+use site::is_cross;
 use time::TimeEmbedding;
 use transformer::Transformer;
 
@@ -156,3 +159,6 @@ impl Step {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

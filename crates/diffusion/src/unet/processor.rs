@@ -1,34 +1,6 @@
 use engine::Tensor;
 
-/// Which part of the U-Net a transformer stands in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// On the way down.
-    Encoder,
-    /// At the bottom.
-    Middle,
-    /// On the way up.
-    Decoder,
-}
-
-/// A transformer of the U-Net.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
-    /// Its number in the order of computation (SD 1.x: 0..=15).
-    pub index: usize,
-    /// Where it stands.
-    pub part: Part,
-    /// Channels of its tokens.
-    pub channels: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Pixels of the latent grid to one token, along a side.
-    pub stride: usize,
-    /// Its name in diffusers' files, e.g. `up_blocks.1.attentions.1`.
-    pub diffusers: String,
-    /// Its name in the original files, e.g. `output_blocks.4.1`.
-    pub original: String,
-}
+use super::Site;
 
 /// The seam by which a method enters the frozen U-Net: it may look at the text
 /// attention of a transformer and change the tokens that leave its block.

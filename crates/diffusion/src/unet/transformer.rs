@@ -4,7 +4,7 @@ use engine::{
     ops::{self, Attention},
 };
 
-use super::processor::{Processor, Site};
+use super::{Processor, Site};
 
 /// Group norm, projection in, one transformer block over the pixels, projection
 /// out, and the input added.

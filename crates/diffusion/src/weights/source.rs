@@ -17,6 +17,8 @@ type Rename = Arc<dyn Fn(&str) -> String + Send + Sync>;
 #[derive(Clone)]
 pub struct Weights {
     file: Arc<TensorFile>,
+    /// What begins the file's names of this model.
+    family: String,
     rename: Rename,
     how: Frozen,
 }
@@ -30,14 +32,23 @@ const OLDER_NAMES: [(&str, &str); 4] = [
 ];
 
 impl Weights {
-    /// Weights of `file`, whose names are `rename` of diffusers' names; the
-    /// model is built on `device`.
+    /// Weights of `file`, whose names begin with `family` and are `rename` of
+    /// diffusers' names; the model is built on `device`.
     pub fn new(
         file: Arc<TensorFile>,
+        family: impl Into<String>,
         rename: impl Fn(&str) -> String + Send + Sync + 'static,
         device: &Device,
     ) -> Self {
-        Self { file, rename: Arc::new(rename), how: Frozen::new(device) }
+        let (family, rename) = (family.into(), Arc::new(rename));
+        Self { file, family, rename, how: Frozen::new(device) }
+    }
+
+    /// Number of values in the model, buffers of whole numbers left out.
+    pub fn parameters(&self) -> usize {
+        let own = self.file.names().filter(|name| name.starts_with(&self.family));
+        let floats = own.filter_map(|name| self.file.get(name)).filter(|i| !i.dtype.is_integer());
+        floats.map(|info| info.shape.iter().product::<usize>()).sum()
     }
 
     /// The same weights, kept in another way by the models built from them.
@@ -138,5 +149,30 @@ impl WeightSource for Weights {
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>> {
         let values = self.read(name, &[&[rows, width]])?;
         Ok(engine::tensor(values, [rows, width], &self.how.device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_older_names_of_the_vae_attention() {
+        let open = |name: &str| {
+            let file = TensorFile::open(golden::path(name)).unwrap();
+            Weights::new(Arc::new(file), "", |n: &str| n.to_owned(), &engine::cpu())
+        };
+        let today = open("tiny-sd/vae/diffusion_pytorch_model.safetensors");
+        let older = open("vae-attention-old-names.safetensors");
+        assert!(older.file.names().any(|name| name.contains(".query.")));
+        let attention = today.file.names().filter(|name| name.contains(".attentions."));
+        let mut compared = 0;
+        for name in attention {
+            let shape = &today.file.get(name).unwrap().shape;
+            let same = (today.read(name, &[shape]).unwrap(), older.read(name, &[shape]).unwrap());
+            assert_eq!(same.0, same.1, "{name}");
+            compared += 1;
+        }
+        assert_eq!(compared, older.file.names().count());
     }
 }

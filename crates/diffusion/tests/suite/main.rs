@@ -5,6 +5,7 @@ mod golden_samplers;
 mod golden_schedule;
 mod golden_tokenizer;
 mod opening;
+mod placeholder;
 
 use std::path::{Path, PathBuf};
 

@@ -45,7 +45,7 @@ pub(crate) fn recognise(head: &[u8]) -> Content {
 }
 
 fn other_picture(head: &[u8]) -> Option<&'static str> {
-    const SIGNATURES: [(&[u8], &str); 12] = [
+    const SIGNATURES: [(&[u8], &str); 11] = [
         (b"GIF87a", "GIF"),
         (b"GIF89a", "GIF"),
         (b"II*\0", "TIFF or a camera's raw format"),
@@ -53,7 +53,6 @@ fn other_picture(head: &[u8]) -> Option<&'static str> {
         (b"II+\0", "TIFF (BigTIFF)"),
         (b"MM\0+", "TIFF (BigTIFF)"),
         (b"8BPS", "Photoshop (PSD)"),
-        (b"\0\0\x01\0", "a Windows icon (ICO)"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"\xff\x0a", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
@@ -64,7 +63,6 @@ fn other_picture(head: &[u8]) -> Option<&'static str> {
         .map(|&(_, name)| name)
         .or_else(|| iso_media_picture(head))
         .or_else(|| is_bmp(head).then_some("BMP"))
-        .or_else(|| is_svg(head).then_some("SVG"))
 }
 
 /// HEIC and AVIF are ISO base media files (ISO/IEC 14496-12): a `ftyp` box first, which lists the
@@ -92,10 +90,6 @@ fn is_bmp(head: &[u8]) -> bool {
     head.starts_with(b"BM") && matches!(length, Some(12 | 40 | 52 | 56 | 64 | 108 | 124))
 }
 
-fn is_svg(head: &[u8]) -> bool {
-    head.windows(5).any(|window| window == b"<svg ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,14 +106,12 @@ mod tests {
         let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
         let avif = b"\0\0\0\x1cftypmif1\0\0\0\0mif1miafavif";
         let bmp = b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0";
-        let svg = b"<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\">";
-        let named: [(&[u8], _); 6] = [
+        let named: [(&[u8], _); 5] = [
             (heic, "HEIC"),
             (avif, "AVIF"),
             (b"GIF89a\x01\0", "GIF"),
             (b"MM\0*\0\0\0\x08", "TIFF or a camera's raw format"),
             (bmp, "BMP"),
-            (svg, "SVG"),
         ];
         for (head, name) in named {
             assert_eq!(recognise(head), Content::OtherPicture(name));

@@ -14,8 +14,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use crate::error::{Error, Result};
 use crate::limits::{MAX_DECODER_BYTES, MAX_PIXELS, MIN_SIDE};
 use crate::{Picture, file};
-use format::Format;
-pub(crate) use format::{Content, HEAD, recognise};
+pub(crate) use format::{Content, Format, HEAD, recognise};
 
 /// Reads a JPEG, PNG or WebP photo, told by its content, whatever the file's name.
 ///
@@ -37,6 +36,9 @@ pub fn read_photo(path: impl AsRef<Path>) -> Result<Picture> {
     if !is_complete(format, &bytes) {
         return Err(Error::Truncated { path: path.to_owned(), format: format.name() });
     }
+    if let Some(fault) = fault(format, &bytes) {
+        return Err(Error::undecodable(path, format, fault));
+    }
     decode(&bytes, format, path)
 }
 
@@ -47,7 +49,7 @@ fn photo_format(path: &Path, head: &[u8]) -> Result<Format> {
         Content::Photo(format) => Ok(format),
         Content::OtherPicture(name) => Err(Error::WrongFormat { path, found: name.to_owned() }),
         Content::Unknown if head.is_empty() => Err(Error::Empty { path }),
-        Content::Unknown => Err(Error::WrongFormat { path, found: "nothing known".to_owned() }),
+        Content::Unknown => Err(Error::WrongFormat { path, found: "no known format".to_owned() }),
     }
 }
 
@@ -61,8 +63,17 @@ fn is_complete(format: Format, bytes: &[u8]) -> bool {
     }
 }
 
+/// Damage that a decoder takes for granted not to be there.
+fn fault(format: Format, bytes: &[u8]) -> Option<&'static str> {
+    match format {
+        Format::Jpeg => None,
+        Format::Png => chunks::png_fault(bytes),
+        Format::WebP => chunks::webp_fault(bytes),
+    }
+}
+
 fn decode(bytes: &[u8], format: Format, path: &Path) -> Result<Picture> {
-    let wrong = |error| undecodable(error, format, path);
+    let wrong = |error: ImageError| Error::undecodable(path, format, error);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), image_format(format));
@@ -95,17 +106,6 @@ fn check_size(path: &Path, width: u32, height: u32) -> Result<()> {
     }
 }
 
-fn undecodable(error: ImageError, format: Format, path: &Path) -> Error {
-    let path = path.to_owned();
-    let format = format.name();
-    match error {
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Error::Truncated { path, format }
-        }
-        other => Error::Undecodable { path, format, problem: other.to_string() },
-    }
-}
-
 fn upright_rgb(image: DynamicImage, orientation: Orientation) -> Picture {
     let mut image = DynamicImage::ImageRgb8(on_white(image));
     image.apply_orientation(orientation);
@@ -115,11 +115,12 @@ fn upright_rgb(image: DynamicImage, orientation: Orientation) -> Picture {
 
 /// The colours as 8-bit RGB, transparent parts on white.
 fn on_white(image: DynamicImage) -> image::RgbImage {
-    if !image.color().has_alpha() {
+    let colour = image.color();
+    if !colour.has_alpha() {
         return image.into_rgb8();
     }
     let (width, height) = (image.width(), image.height());
-    let rgb = if image.color().bytes_per_pixel() > 4 {
+    let rgb = if colour.bytes_per_pixel() > colour.channel_count() {
         let rgba = image.into_rgba16().into_raw();
         rgba.as_chunks::<4>().0.iter().flat_map(on_white_16).collect()
     } else {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use image::ImageDecoder;
 use image::metadata::Orientation;
 
-use super::chunks;
+use super::chunks::{self, Chunk};
 use super::format::Format;
 
 /// The orientation that the EXIF data of a photo ask for (EXIF 2.3, tag 0x0112); none if it has no
@@ -26,6 +26,6 @@ pub(crate) fn of(format: Format, file: &[u8], decoder: &mut impl ImageDecoder) -
     Orientation::from_exif_chunk(tiff).unwrap_or(Orientation::NoTransforms)
 }
 
-fn is(wanted: &[u8; 4]) -> impl Fn(&([u8; 4], &[u8])) -> bool {
-    move |(kind, _)| kind == wanted
+fn is(wanted: &[u8; 4]) -> impl Fn(&Chunk) -> bool {
+    move |(name, _)| name == wanted
 }

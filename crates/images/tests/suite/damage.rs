@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use crate::fixture;
 
 /// One of every kind of decoder path.
-const PHOTOS: [&str; 12] = [
+const PHOTOS: [&str; 13] = [
     "orientation-6.jpg",
     "progressive.jpg",
     "ycck.jpg",
@@ -24,6 +24,7 @@ const PHOTOS: [&str; 12] = [
     "rgba-lossy.webp",
     "rgba-lossless.webp",
     "animated.webp",
+    "animated-rgba.webp",
 ];
 
 /// Reads `bytes` as a photo and as a PNG with texts; that it returns is what is tested.

@@ -109,7 +109,7 @@ fn too_many_photos_are_counted_not_read() {
 #[test]
 fn an_unreadable_folder_or_photo_is_named() {
     use std::os::unix::fs::PermissionsExt;
-    let close = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+    let close = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     let folder = folder(&["photo.png"], &[]);
     let photo = folder.path().join("photo.png");
     close(&photo);

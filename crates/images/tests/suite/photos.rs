@@ -15,6 +15,11 @@ const UPRIGHT: [Colour; 4] = [RED, GREEN, BLUE, GREY];
 /// The quarters in grey, as BT.601 weighs them.
 const SHADES: [Colour; 4] = [[81; 3], [107; 3], [61; 3], [200; 3]];
 
+/// A colour half transparent (128 of 255) on white.
+fn half(colour: Colour) -> Colour {
+    colour.map(|c| ((u32::from(c) * 128 + 255 * 127 + 127) / 255) as u8)
+}
+
 /// Asserts that the middles of the four quarters, top left, top right, bottom left and bottom
 /// right, are `expected` within `tolerance`.
 #[track_caller]
@@ -84,6 +89,7 @@ fn transparency_is_laid_on_white() {
 fn an_animation_gives_its_first_frame() {
     assert_quarters("animated.png", UPRIGHT, 0);
     assert_quarters("animated.webp", UPRIGHT, 0);
+    assert_quarters("animated-rgba.webp", [RED, GREEN, [255; 3], half(GREY)], 6);
 }
 
 #[test]

@@ -39,13 +39,19 @@ fn assert_says(error: &Error, parts: &[&str]) {
 
 /// A PNG of one whole header, whatever size it claims, and no pixels.
 fn png_claiming(width: u32, height: u32) -> Vec<u8> {
-    let mut header = [&width.to_be_bytes()[..], &height.to_be_bytes()].concat();
-    header.extend([8, 2, 0, 0, 0]);
-    let chunks = [(b"IHDR", &header[..]), (b"IDAT", &[]), (b"IEND", &[])];
+    png(width, height, 2, &[])
+}
+
+/// A PNG of 8 bits with this header, palette if it is not empty, and no pixels.
+fn png(width: u32, height: u32, colour_type: u8, palette: &[u8]) -> Vec<u8> {
+    let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    header.extend([8, colour_type, 0, 0, 0]);
+    let chunks = [(b"IHDR", &header[..]), (b"PLTE", palette), (b"IDAT", &[]), (b"IEND", &[])];
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (kind, data) in chunks {
+    for (name, data) in chunks.into_iter().filter(|chunk| chunk.0 != b"PLTE" || !palette.is_empty())
+    {
         png.extend((data.len() as u32).to_be_bytes());
-        let checked = [kind, data].concat();
+        let checked = [name, data].concat();
         png.extend(&checked);
         png.extend(crc32(&checked).to_be_bytes());
     }
@@ -105,6 +111,19 @@ fn damage_inside_a_photo_is_reported() {
 }
 
 #[test]
+fn damage_that_the_decoders_do_not_expect_is_found_first() {
+    let files = Files::new();
+    let error = files.refused("palette.png", &png(20, 20, 3, &[0; 28]));
+    assert_says(&error, &["PNG", "palette"]);
+
+    let mut webp = fs::read(fixture("animated-rgba.webp")).unwrap();
+    let colours = webp.windows(4).position(|name| name == b"VP8 ").unwrap();
+    webp[colours + 14] += 16;
+    let error = files.refused("animated.webp", &webp);
+    assert_says(&error, &["WebP", "transparency"]);
+}
+
+#[test]
 fn other_formats_are_named() {
     let files = Files::new();
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\0meta";
@@ -126,7 +145,7 @@ fn an_empty_file_is_called_empty() {
 fn a_missing_file_and_a_folder_are_told_apart() {
     let files = Files::new();
     let error = read_photo(files.path("gone.jpg")).unwrap_err();
-    assert_says(&error, &["gone.jpg", "No such file"]);
+    assert_says(&error, &["cannot read", "gone.jpg"]);
     assert_says(&read_photo(files.0.path()).unwrap_err(), &["it is a folder"]);
 }
 

@@ -12,6 +12,7 @@ use engine::{
 use crate::{
     Error, Result,
     generate::{Job, Prompts},
+    masks::MaskView,
 };
 
 /// The frozen model a method trains on.
@@ -86,6 +87,17 @@ pub trait Method {
 
     /// The denoiser that draws a request with what was learned.
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>>;
+
+    /// What the method takes for the object in a reference photo
+    /// `[1, height, width, channels]`, layer by layer; nothing for methods
+    /// without masks.
+    fn masks(
+        &self,
+        frozen: &Frozen,
+        prompt: &Prompt,
+        reference: &Tensor<4>,
+        timestep: f64,
+    ) -> Vec<MaskView>;
 }
 
 /// Checks that parameters are exactly the expected ones.

@@ -10,7 +10,7 @@ pub mod reference;
 
 use std::convert::Infallible;
 
-use diffusion::{Prompt, denoise::Denoiser, unet::Site};
+use diffusion::{Prompt, config::UNetConfig, denoise::Denoiser, unet::Site};
 use engine::{
     Device, Tensor,
     nn::{self, WeightSource},
@@ -23,10 +23,10 @@ use self::{
     denoiser::VicoDenoiser,
     inject::Blocks,
     loss::{Inputs, Parts},
-    reference::Positions,
+    reference::{Capture, Positions},
 };
 use super::{Batch, Evaluated, Frozen, Method, Request};
-use crate::{Error, Result, draw::Draw};
+use crate::{Error, Result, draw::Draw, masks::MaskView};
 
 /// The transformers with image attention.
 pub type Sites = Vec<Site>;
@@ -204,6 +204,48 @@ impl Method for Vico {
             guidance: job.guidance,
         }))
     }
+
+    fn masks(
+        &self,
+        frozen: &Frozen,
+        prompt: &Prompt,
+        reference: &Tensor<4>,
+        timestep: f64,
+    ) -> Vec<MaskView> {
+        let context = frozen.text.forward(std::slice::from_ref(prompt), Some(self.token()));
+        let layers = Capture::run(
+            frozen.unet,
+            &self.sites,
+            reference.clone(),
+            &[timestep],
+            &context,
+            &[positions(prompt)],
+        );
+        let [_, height, width, _] = reference.dims();
+        let view = |site: &Site| {
+            let layer = &layers[&site.index];
+            let mask = &layer.masks[0];
+            MaskView {
+                site: site.clone(),
+                width: width.div_ceil(site.stride),
+                height: height.div_ceil(site.stride),
+                map: engine::values(layer.maps.clone().narrow(1, 0, 1)),
+                keep: mask.keep.clone(),
+                threshold: mask.threshold,
+            }
+        };
+        self.sites.iter().map(view).collect()
+    }
+}
+
+/// Number of values in the image attention of a U-Net that is not loaded yet.
+pub fn parameter_count(config: &UNetConfig) -> usize {
+    let all = diffusion::unet::sites(config);
+    block::sites(&all)
+        .iter()
+        .flat_map(block::weights)
+        .map(|(_, shape)| shape.iter().product::<usize>())
+        .sum()
 }
 
 /// Where a prompt's maps are taken from.

@@ -1,0 +1,85 @@
+//! An adapter with the base model it is used on.
+
+use std::path::Path;
+
+use diffusion::{Base, Placeholder};
+use engine::{Device, Tensor};
+use images::{Filter, read_photo, resize};
+use personalize::{
+    Adapter,
+    methods::{Method, vico::Vico},
+};
+
+use crate::{Error, Events, Result};
+
+/// Which reference to draw from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// A photo kept in the adapter, counted from 0.
+    Kept(usize),
+    /// A photo on disk.
+    Photo(std::path::PathBuf),
+}
+
+impl Reference {
+    /// What was typed: a number is a kept photo, anything else a path.
+    pub fn parse(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Photo(text.into()), Self::Kept)
+    }
+
+    /// Its latents `[1, height, width, channels]`. A photo on disk is resized
+    /// to `size`; a kept one has the size of the training.
+    pub fn latents(
+        &self,
+        base: &Base,
+        adapter: &Adapter,
+        path: &Path,
+        size: (usize, usize),
+        device: &Device,
+    ) -> Result<Tensor<4>> {
+        match self {
+            Self::Kept(index) => Ok(adapter.photo(*index, path)?.tensor(device)),
+            Self::Photo(photo) => {
+                let photo = resize(&read_photo(photo)?, size.0, size.1, Filter::Bilinear);
+                let shape = [1, size.1, size.0, 3];
+                let pixels = engine::tensor(photo.to_unit(), shape, device);
+                Ok(base.vae_encoder()?.forward(pixels).mode())
+            }
+        }
+    }
+}
+
+/// Warns if the adapter was trained on another base model.
+pub fn compare(adapter: &Adapter, base: &Base, events: &mut dyn Events) -> Result<()> {
+    let fingerprint = base.fingerprint()?;
+    let info = &adapter.info;
+    if info.base_fingerprint != fingerprint {
+        events.warning(format!(
+            "the adapter was trained on {} ({}), this is {} ({fingerprint}): the pictures may suffer",
+            info.base_name,
+            info.base_fingerprint,
+            base.name()
+        ));
+    }
+    Ok(())
+}
+
+/// The method of an adapter on a U-Net and text encoder.
+pub fn method(
+    adapter: &Adapter,
+    sites: &[diffusion::unet::Site],
+    token_width: usize,
+) -> Result<Box<dyn Method>> {
+    let (params, rates) = (adapter.params.clone(), adapter.info.recipe.rates());
+    match adapter.info.method.as_str() {
+        "vico" => Ok(Box::new(Vico::from_params(sites, token_width, params, rates)?)),
+        other => Err(Error::Usage(format!(
+            "the adapter's method is \"{other}\", which this version does not know: update vico"
+        ))),
+    }
+}
+
+/// The placeholder as the tokenizer wants it.
+pub fn placeholder<'a>(adapter: &'a Adapter, method: &dyn Method) -> Placeholder<'a> {
+    Placeholder { text: &adapter.info.placeholder, vectors: method.token_vectors() }
+}

@@ -1,0 +1,62 @@
+use std::path::PathBuf;
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Learning or drawing.
+    #[error(transparent)]
+    Run(#[from] personalize::Error),
+    /// The base model.
+    #[error(transparent)]
+    Base(#[from] diffusion::Error),
+    /// A file of weights.
+    #[error(transparent)]
+    File(#[from] formats::Error),
+    /// A photo or picture.
+    #[error(transparent)]
+    Picture(#[from] images::Error),
+    /// What was typed does not make sense together.
+    #[error("{0}")]
+    Usage(String),
+    /// A path that cannot be used.
+    #[error("{path}: {what}")]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// The machine has too little memory for the run.
+    #[error("{0}")]
+    Memory(String),
+}
+
+impl Error {
+    pub(crate) fn path(path: impl Into<PathBuf>, what: impl ToString) -> Self {
+        Self::Path { path: path.into(), what: what.to_string() }
+    }
+
+    /// The user stopped the run; whatever was finished is on disk.
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::Run(personalize::Error::Stopped))
+    }
+
+    /// Exit code: 2 for a mistake in what was typed, 130 for a run that was
+    /// stopped by Ctrl-C, 1 for any failure.
+    pub fn exit_code(&self) -> u8 {
+        let usage = match self {
+            Self::Usage(_) => true,
+            Self::Run(e) => e.is_usage(),
+            Self::Base(e) => e.is_usage(),
+            _ => false,
+        };
+        match () {
+            () if self.is_stop() => 130,
+            () if usage => 2,
+            () => 1,
+        }
+    }
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

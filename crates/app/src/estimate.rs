@@ -1,0 +1,115 @@
+//! Memory, before long work starts.
+
+use diffusion::Base;
+
+use crate::{Error, Result};
+
+/// Bytes of a value.
+const F32: u64 = 4;
+
+/// What a training will need at its peak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Weights of the frozen text encoder and U-Net.
+    pub frozen: u64,
+    /// What is learned: weights, gradients, and AdamW's two moments.
+    pub learned: u64,
+    /// Inputs of all blocks and the tape of one.
+    pub activations: u64,
+}
+
+impl Memory {
+    /// Of a training of `learned` values on pictures of `size` pixels.
+    pub fn of_training(base: &Base, learned: usize, batch: usize, size: usize) -> Self {
+        let counts = base.parameters();
+        let learned = 4 * F32 * learned as u64;
+        let activations = activations(base, batch, size, size);
+        Self { frozen: F32 * (counts.text + counts.unet) as u64, learned, activations }
+    }
+
+    /// Of drawing pictures with an adapter of `learned` values.
+    pub fn of_drawing(
+        base: &Base,
+        learned: usize,
+        batch: usize,
+        (width, height): (usize, usize),
+    ) -> Self {
+        let counts = base.parameters();
+        let frozen = F32 * (counts.text + counts.unet + counts.vae / 2) as u64;
+        // No tape: about a third of what training keeps of a block.
+        let activations = activations(base, 2 * batch, width, height) / 3;
+        Self { frozen, learned: F32 * learned as u64, activations }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.frozen + self.learned + self.activations
+    }
+
+    /// A sentence for people.
+    pub fn sentence(&self) -> String {
+        format!(
+            "about {} of memory: {} frozen weights, {} for what is learned, {} activations",
+            size_text(self.total()),
+            size_text(self.frozen),
+            size_text(self.learned),
+            size_text(self.activations)
+        )
+    }
+
+    /// Refuses what cannot fit.
+    pub fn check(&self, advice: &str) -> Result<()> {
+        let Some(available) = available() else { return Ok(()) };
+        if self.total() <= available {
+            return Ok(());
+        }
+        Err(Error::Memory(format!(
+            "this needs {}, and {} are free: {advice}",
+            self.sentence(),
+            size_text(available)
+        )))
+    }
+}
+
+/// Inputs of the blocks in both streams, and the tape of the largest block:
+/// its attention scores and some sixty tensors of its tokens.
+fn activations(base: &Base, batch: usize, width: usize, height: usize) -> u64 {
+    let unet = &base.configs().unet;
+    let factor = base.configs().vae.factor();
+    let pixels = (width / factor) * (height / factor);
+    let level = |(i, &channels): (usize, &usize)| (pixels >> (2 * i)) * channels;
+    let widest = unet.block_out_channels.iter().enumerate().map(level).max().unwrap_or(0);
+    let block_inputs = 24 * widest;
+    let tape = 60 * widest;
+    let attention = 3 * unet.attention_head_dim.at(0) * pixels * pixels;
+    F32 * (batch * (2 * block_inputs + tape + attention)) as u64
+}
+
+/// Memory that is free for this process, if the system tells.
+fn available() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let limit = system.cgroup_limits().map(|limits| limits.free_memory);
+    let free = system.available_memory();
+    let free = limit.map_or(free, |limit| limit.min(free));
+    (free > 0).then_some(free)
+}
+
+/// `3.4 GB`.
+pub(crate) fn size_text(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// `1 h 05 min`.
+pub(crate) fn time_text(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..100 => format!("{seconds:.0} s"),
+        100..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}

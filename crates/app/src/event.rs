@@ -1,0 +1,61 @@
+use std::path::{Path, PathBuf};
+
+use personalize::trainer::Report;
+
+/// What happens in a run, in order.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Work that takes a while begins.
+    Stage(String),
+    /// Something worth knowing.
+    Note(String),
+    /// Something is probably not as intended.
+    Warning(String),
+    /// Training begins after `done` steps.
+    Training {
+        /// Steps taken before.
+        done: u64,
+        /// Steps of the recipe.
+        total: u64,
+    },
+    /// An optimizer step was taken.
+    Step(Report),
+    /// Drawing went on: sampling steps over all pictures.
+    Drawing {
+        /// Steps done.
+        done: usize,
+        /// Steps in all.
+        total: usize,
+    },
+    /// A file was written.
+    Wrote(PathBuf),
+}
+
+/// Whoever follows a run.
+pub trait Events {
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+
+    /// True once the user wants the run to end; it ends after the step at
+    /// hand, with everything saved.
+    fn stopped(&self) -> bool;
+}
+
+/// Short forms for those who report.
+impl dyn Events + '_ {
+    pub(crate) fn stage(&mut self, text: impl Into<String>) {
+        self.event(&Event::Stage(text.into()));
+    }
+
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        self.event(&Event::Note(text.into()));
+    }
+
+    pub(crate) fn warning(&mut self, text: impl Into<String>) {
+        self.event(&Event::Warning(text.into()));
+    }
+
+    pub(crate) fn wrote(&mut self, path: &Path) {
+        self.event(&Event::Wrote(path.to_owned()));
+    }
+}

@@ -1,0 +1,79 @@
+//! `vico mask`: what an adapter takes for the object.
+
+use std::path::PathBuf;
+
+use diffusion::Base;
+use engine::Device;
+use images::{Filter, read_photo, resize, write_png};
+use personalize::{Adapter, generate::Job, masks, methods::Frozen};
+
+use crate::{
+    Events, Result,
+    adapter_file::{self, Reference},
+};
+
+/// What was typed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Base model.
+    pub base: PathBuf,
+    /// Adapter file.
+    pub adapter: PathBuf,
+    /// The photo to look at.
+    pub photo: PathBuf,
+    /// Prompt with the placeholder; `a photo of *` if not given.
+    pub prompt: Option<String>,
+    /// Timestep at which the photo goes through the U-Net.
+    pub timestep: usize,
+    /// The picture to write.
+    pub output: PathBuf,
+}
+
+/// Draws the automatic masks over a photo, layer by layer.
+pub fn run(options: &Options, device: &Device, events: &mut dyn Events) -> Result<()> {
+    let base = Base::open(&options.base, device)?;
+    let adapter = Adapter::load(&options.adapter, device)?;
+    let schedule = base.schedule();
+    if options.timestep >= schedule.len() {
+        let most = schedule.len() - 1;
+        return Err(crate::Error::Usage(format!(
+            "--timestep is {}, expected 0 to {most}",
+            options.timestep
+        )));
+    }
+    let photo = read_photo(&options.photo)?;
+    adapter_file::compare(&adapter, &base, events)?;
+    events.stage("loading the text encoder and the U-Net");
+    let (text, unet) = (base.text_encoder()?, base.unet()?);
+    let method = adapter_file::method(&adapter, unet.sites(), text.width())?;
+    let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
+    let prompt =
+        options.prompt.clone().unwrap_or_else(|| format!("a photo of {}", placeholder.text));
+    let size = adapter.info.recipe.size;
+    let prompts = Job::new(&prompt, size).prompts(&base.tokenizer()?, placeholder, false)?;
+    let reference = Reference::Photo(options.photo.clone()).latents(
+        &base,
+        &adapter,
+        &options.adapter,
+        (size, size),
+        device,
+    )?;
+    let frozen = Frozen { text: &text, unet: &unet, schedule: &schedule };
+    let timestep = options.timestep as f64;
+    let views = method.masks(&frozen, &prompts.positive, &reference, timestep);
+    for view in &views {
+        events.note(format!(
+            "layer {} ({}): {}x{} patches, threshold {:.1}, {:.0} % taken for the object",
+            view.site.index,
+            view.site.original,
+            view.width,
+            view.height,
+            view.threshold,
+            100.0 * view.share()
+        ));
+    }
+    let photo = resize(&photo, size, size, Filter::Bilinear);
+    write_png(&options.output, &masks::sheet(&photo, &views), &[] as &[(&str, &str)])?;
+    events.wrote(&options.output);
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! Pictures on disk, with how they were made inside.
+
+use std::path::{Path, PathBuf};
+
+use images::{Picture, write_png};
+use personalize::{Adapter, generate::Job};
+use serde_json::json;
+
+use crate::{Result, VERSION};
+
+/// Writes one picture with its generation parameters under the keyword `vico`.
+pub fn write(
+    path: &Path,
+    picture: &Picture,
+    job: &Job,
+    seed: u64,
+    adapter: &Adapter,
+    base_fingerprint: &str,
+) -> Result<()> {
+    let mut job = json!(job);
+    job["seed"] = json!(seed);
+    job["count"] = json!(1);
+    let parameters = json!({
+        "version": VERSION,
+        "job": job,
+        "adapter": {
+            "method": adapter.info.method,
+            "step": adapter.info.step,
+            "placeholder": adapter.info.placeholder,
+            "init_word": adapter.info.init_word,
+            "recipe": adapter.info.recipe,
+        },
+        "base": base_fingerprint,
+    });
+    Ok(write_png(path, picture, &[("vico", parameters.to_string())])?)
+}
+
+/// The first `NAME-0000.png`, `NAME-0001.png`, .. that no file has yet.
+pub fn free_number(folder: &Path, name: &str) -> usize {
+    let taken = |i: &usize| numbered(folder, name, *i).exists();
+    (0..).find(|i| !taken(i)).unwrap_or(0)
+}
+
+/// `NAME-0007.png` in a folder.
+pub fn numbered(folder: &Path, name: &str, number: usize) -> PathBuf {
+    folder.join(format!("{name}-{number:04}.png"))
+}

@@ -1,0 +1,193 @@
+//! The folder of a training: recipe, metrics, checkpoints, previews, log.
+//!
+//! ```text
+//! recipe.toml                    everything that was decided
+//! metrics.jsonl                  a line a step
+//! log.txt                        what was said, with seconds since the start
+//! state.safetensors              the newest checkpoint with the optimizer
+//! checkpoints/step-000100.safetensors   adapters
+//! previews/step-000100.png       pictures of the preview prompts
+//! masks/step-000100.png          the automatic masks over the first photo
+//! ```
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use personalize::{Recipe, trainer::Report};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, generate::writable};
+
+/// `recipe.toml`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// What decides the result.
+    pub recipe: Recipe,
+    /// What goes in.
+    pub inputs: Inputs,
+    /// What comes out, and when.
+    pub outputs: Outputs,
+}
+
+/// Paths that go in.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// Folder of photos.
+    pub photos: PathBuf,
+    /// Base model.
+    pub base: PathBuf,
+    /// Its fingerprint.
+    pub base_fingerprint: String,
+}
+
+/// What a training writes.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outputs {
+    /// The adapter file.
+    pub adapter: PathBuf,
+    /// The photos' latents are left out of it.
+    pub without_photos: bool,
+    /// Steps between checkpoints; 0 for the end only.
+    pub checkpoint_every: u64,
+    /// Steps between previews; 0 for none.
+    pub preview_every: u64,
+    /// Prompts of the previews.
+    pub preview_prompts: Vec<String>,
+}
+
+const RECIPE: &str = "recipe.toml";
+const METRICS: &str = "metrics.jsonl";
+const STATE: &str = "state.safetensors";
+const LOCK: &str = ".lock";
+const FOLDERS: [&str; 3] = ["checkpoints", "previews", "masks"];
+
+/// The most a `recipe.toml` may hold.
+const RECIPE_LIMIT: u64 = 1 << 20;
+
+/// A run folder that belongs to this process as long as it lives.
+pub struct RunFolder {
+    path: PathBuf,
+    log: File,
+    start: Instant,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// True if a run was begun in this folder.
+    pub fn holds_run(path: &Path) -> bool {
+        path.join(RECIPE).is_file()
+    }
+
+    /// Reads the recipe of a run.
+    pub fn read(path: &Path) -> Result<Run> {
+        let file = path.join(RECIPE);
+        let wrong = |e: &dyn std::fmt::Display| Error::path(&file, e);
+        let size = fs::metadata(&file).map_err(|e| wrong(&e))?.len();
+        if size > RECIPE_LIMIT {
+            return Err(wrong(&format!("{size} bytes long, expected a recipe")));
+        }
+        let text = fs::read_to_string(&file).map_err(|e| wrong(&e))?;
+        toml::from_str(&text).map_err(|e| wrong(&e))
+    }
+
+    /// Takes a folder for a new run.
+    ///
+    /// # Errors
+    /// If it cannot be written, holds a run already, or another process is at
+    /// work in it.
+    pub fn create(path: &Path, run: &Run) -> Result<Self> {
+        writable(path)?;
+        let folder = Self::lock(path)?;
+        if Self::holds_run(path) {
+            let what = "holds a run already: continue it with --resume, or choose another --run-dir";
+            return Err(Error::path(path, what));
+        }
+        folder.write_recipe(run)?;
+        Ok(folder)
+    }
+
+    /// Takes the folder of a run that goes on after `step`; lines of metrics
+    /// beyond it are removed.
+    pub fn reopen(path: &Path, run: &Run, step: u64) -> Result<Self> {
+        writable(path)?;
+        let folder = Self::lock(path)?;
+        folder.write_recipe(run)?;
+        folder.truncate_metrics(step)?;
+        Ok(folder)
+    }
+
+    fn lock(path: &Path) -> Result<Self> {
+        let wrong = |e: std::io::Error| Error::path(path, e);
+        let lock = File::create(path.join(LOCK)).map_err(wrong)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let what = "another run is at work in this folder: choose another --run-dir";
+                return Err(Error::path(path, what));
+            }
+            Err(TryLockError::Error(e)) => return Err(wrong(e)),
+        }
+        for folder in FOLDERS {
+            fs::create_dir_all(path.join(folder)).map_err(wrong)?;
+        }
+        let log = File::options().create(true).append(true).open(path.join("log.txt"));
+        let log = log.map_err(wrong)?;
+        Ok(Self { path: path.to_owned(), log, start: Instant::now(), _lock: lock })
+    }
+
+    fn write_recipe(&self, run: &Run) -> Result<()> {
+        let text = toml::to_string(run).map_err(|e| Error::path(&self.path, e))?;
+        Ok(formats::atomic_write(self.path.join(RECIPE), |w| w.write_all(text.as_bytes()))?)
+    }
+
+    /// Where the newest checkpoint with the optimizer lies.
+    pub fn state(path: &Path) -> PathBuf {
+        path.join(STATE)
+    }
+
+    /// `FOLDER/step-000100.EXTENSION`.
+    pub fn at_step(&self, folder: &str, step: u64, extension: &str) -> PathBuf {
+        self.path.join(folder).join(format!("step-{step:06}.{extension}"))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a line to the log.
+    pub fn log(&mut self, text: &str) -> Result<()> {
+        let seconds = self.start.elapsed().as_secs_f64();
+        writeln!(self.log, "{seconds:10.1} {text}").map_err(|e| Error::path(&self.path, e))
+    }
+
+    /// Adds a line to the metrics.
+    pub fn metrics(&self, report: &Report) -> Result<()> {
+        let path = self.path.join(METRICS);
+        let line = serde_json::to_string(report).map_err(|e| Error::path(&path, e))?;
+        let file = File::options().create(true).append(true).open(&path);
+        file.and_then(|mut file| writeln!(file, "{line}")).map_err(|e| Error::path(&path, e))
+    }
+
+    fn truncate_metrics(&self, step: u64) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Line {
+            step: u64,
+        }
+        let path = self.path.join(METRICS);
+        let Ok(file) = File::open(&path) else { return Ok(()) };
+        let kept: Vec<String> = BufReader::new(file)
+            .lines()
+            .map_while(|line| line.ok())
+            .take_while(|l| serde_json::from_str::<Line>(l).is_ok_and(|l| l.step <= step))
+            .collect();
+        Ok(formats::atomic_write(path, |w| kept.iter().try_for_each(|line| writeln!(w, "{line}")))?)
+    }
+}
