@@ -49,8 +49,7 @@ fn linear() {
 
 #[test]
 fn conv() {
-    let resizes =
-        [Resize::Keep, Resize::Double, Resize::HalveAround, Resize::HalveBottomRight];
+    let resizes = [Resize::Keep, Resize::Double, Resize::HalveAround, Resize::HalveBottomRight];
     for (way, tolerance) in ways() {
         for ([b, h, w], inputs, outputs, side) in
             [([1, 2, 4], 4, 3, 64), ([2, 5, 7], 20, 33, 8), ([1, 18, 17], 32, 32, 64)]

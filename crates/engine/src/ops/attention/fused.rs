@@ -48,7 +48,7 @@ pub(super) struct Saved {
     /// The result, with the columns if there are some.
     out: Array,
     /// Logarithms of the softmax's sums.
-    logs: Vec<f32>,
+    lse: Vec<f32>,
 }
 
 impl Operation<3> for Fused {
@@ -57,19 +57,19 @@ impl Operation<3> for Fused {
     fn forward(&self, inputs: [Array; 3], _: [bool; 3]) -> (Array, Saved) {
         let [q, k, v] = &inputs;
         let kernel = self.kernel(q, k);
-        let mut logs = vec![0.0; kernel.batch * kernel.heads * kernel.queries];
+        let mut lse = vec![0.0; kernel.batch * kernel.heads * kernel.queries];
         let out = match &self.columns {
-            None => Array::filled(&q.shape(), |out| kernel.forward(q, k, v, out, &mut logs)),
+            None => Array::filled(&q.shape(), |out| kernel.forward(q, k, v, out, &mut lse)),
             Some(columns) => {
                 let maps = columns.len() * kernel.queries;
                 Array::filled(&[q.len() + maps], |both| {
                     let (out, maps) = both.split_at_mut(q.len());
-                    kernel.forward(q, k, v, out, &mut logs);
-                    kernel.columns(q, k, &logs, columns, maps);
+                    kernel.forward(q, k, v, out, &mut lse);
+                    kernel.columns(q, k, &lse, columns, maps);
                 })
             }
         };
-        (out.clone(), Saved { inputs, out, logs })
+        (out.clone(), Saved { inputs, out, lse })
     }
 
     fn backward(&self, saved: Saved, gradient: Array, _: [bool; 3]) -> [Option<Array>; 3] {
@@ -80,7 +80,7 @@ impl Operation<3> for Fused {
         let [mut dq, mut dk, mut dv] = [q, k, v].map(|input| Buffer::take(input.len()));
         let gradients = AttentionGradients { dq: &mut dq, dk: &mut dk, dv: &mut dv };
         let out = &saved.out[..q.len()];
-        let forward = AttentionSaved { q, k, v, out, logs: &saved.logs };
+        let forward = AttentionSaved { q, k, v, out, lse: &saved.lse };
         self.kernel(q, k).backward(forward, dout, columns, gradients);
         [dq.shaped(&q.shape()), dk.shaped(&k.shape()), dv.shaped(&v.shape())].map(Some)
     }
