@@ -2,7 +2,7 @@
 
 use diffusion::Base;
 
-use crate::{Error, Result};
+use crate::{Compute, Error, Result};
 
 /// Bytes of a value.
 const F32: u64 = 4;
@@ -20,22 +20,29 @@ pub struct Memory {
 
 impl Memory {
     /// Of a training of `learned` values on pictures of `size` pixels.
-    pub fn of_training(base: &Base, learned: usize, batch: usize, size: usize) -> Self {
+    pub fn of_training(
+        compute: &Compute,
+        base: &Base,
+        learned: usize,
+        batch: usize,
+        size: usize,
+    ) -> Self {
         let counts = base.parameters();
         let learned = 4 * F32 * learned as u64;
         let activations = activations(base, batch, size, size);
-        Self { frozen: F32 * (counts.text + counts.unet) as u64, learned, activations }
+        Self { frozen: compute.value_bytes() * (counts.text + counts.unet) as u64, learned, activations }
     }
 
     /// Of drawing pictures with an adapter of `learned` values.
     pub fn of_drawing(
+        compute: &Compute,
         base: &Base,
         learned: usize,
         batch: usize,
         (width, height): (usize, usize),
     ) -> Self {
         let counts = base.parameters();
-        let frozen = F32 * (counts.text + counts.unet + counts.vae / 2) as u64;
+        let frozen = compute.value_bytes() * (counts.text + counts.unet + counts.vae / 2) as u64;
         // No tape: about a third of what training keeps of a block.
         let activations = activations(base, 2 * batch, width, height) / 3;
         Self { frozen, learned: F32 * learned as u64, activations }

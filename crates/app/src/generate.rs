@@ -6,7 +6,6 @@ use std::{
 };
 
 use diffusion::Base;
-use engine::Device;
 use formats::{Array, TensorFile, write_safetensors};
 use images::{Picture, contact_sheet, write_png};
 use personalize::{
@@ -15,7 +14,7 @@ use personalize::{
 };
 
 use crate::{
-    Error, Event, Events, Result,
+    Compute, Error, Event, Events, Result,
     adapter_file::{self, Reference},
     estimate::Memory,
     pictures,
@@ -66,8 +65,9 @@ pub struct Options {
 const GAP: usize = 8;
 
 /// Draws pictures.
-pub fn run(options: &Options, device: &Device, events: &mut dyn Events) -> Result<()> {
-    let base = Base::open(&options.base, device)?;
+pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
+    let device = compute.device();
+    let base = compute.base(&options.base)?;
     let adapter = Adapter::load(&options.adapter, device)?;
     let start = options.init_latents.as_deref().map(|path| Start::read(path, &base)).transpose()?;
     let job = job(options, &base, &adapter, start.as_ref())?;
@@ -81,7 +81,7 @@ pub fn run(options: &Options, device: &Device, events: &mut dyn Events) -> Resul
         ));
     }
     let places = Places::check(options, job.count)?;
-    Memory::of_drawing(&base, adapter.params.count(), job.batch, (job.width, job.height))
+    Memory::of_drawing(compute, &base, adapter.params.count(), job.batch, (job.width, job.height))
         .check("lower --batch, --width or --height, or close other programs")?;
     adapter_file::compare(&adapter, &base, events)?;
 

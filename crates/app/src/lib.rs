@@ -8,6 +8,8 @@
 //! a run folder belongs to one run at a time.
 
 mod adapter_file;
+pub mod bench;
+mod compute;
 mod error;
 mod estimate;
 mod event;
@@ -18,6 +20,8 @@ mod pictures;
 mod run_folder;
 pub mod train;
 
+pub use compute::{Compute, WeightPrecision};
+pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 

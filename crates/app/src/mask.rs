@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use diffusion::Base;
-use engine::Device;
 use images::{Filter, read_photo, resize, write_png};
 use personalize::{Adapter, generate::Job, masks, methods::Frozen};
 
 use crate::{
-    Events, Result,
+    Compute, Events, Result,
     adapter_file::{self, Reference},
 };
 
@@ -30,8 +28,9 @@ pub struct Options {
 }
 
 /// Draws the automatic masks over a photo, layer by layer.
-pub fn run(options: &Options, device: &Device, events: &mut dyn Events) -> Result<()> {
-    let base = Base::open(&options.base, device)?;
+pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
+    let device = compute.device();
+    let base = compute.base(&options.base)?;
     let adapter = Adapter::load(&options.adapter, device)?;
     let schedule = base.schedule();
     if options.timestep >= schedule.len() {

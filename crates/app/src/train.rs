@@ -16,7 +16,7 @@ use personalize::{
 };
 
 use crate::{
-    Error, Event, Events, Result, VERSION, adapter_file,
+    Compute, Error, Event, Events, Result, VERSION, adapter_file,
     estimate::Memory,
     generate::writable,
     run_folder::{Inputs, Outputs, Run, RunFolder},
@@ -110,8 +110,8 @@ struct Plan {
 }
 
 /// Trains an adapter.
-pub fn run(options: &Options, device: &Device, events: &mut dyn Events) -> Result<()> {
-    let plan = Plan::new(options, device, events)?;
+pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
+    let plan = Plan::new(options, compute, events)?;
     if options.dry_run {
         let text = toml::to_string(&plan.run).map_err(|e| Error::Usage(e.to_string()))?;
         events.note(text);
@@ -123,7 +123,7 @@ pub fn run(options: &Options, device: &Device, events: &mut dyn Events) -> Resul
         None => RunFolder::create(&plan.run_dir, &plan.run)?,
     };
     let mut logged = Logged { events, folder };
-    let result = plan.train(device, &mut logged);
+    let result = plan.train(compute.device(), &mut logged);
     if let Err(error) = &result {
         logged.folder.log(&format!("ended: {error}"))?;
     }
@@ -160,7 +160,7 @@ impl Events for Logged<'_> {
 }
 
 impl Plan {
-    fn new(options: &Options, device: &Device, events: &mut dyn Events) -> Result<Self> {
+    fn new(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<Self> {
         let run_dir = run_dir(options)?;
         let old = match (options.resume, RunFolder::holds_run(&run_dir)) {
             (true, true) => Some(RunFolder::read(&run_dir)?),
@@ -184,7 +184,7 @@ impl Plan {
             old.as_ref().map(|run| &run.outputs.adapter),
             "--output (the adapter file to write)",
         )?;
-        let base = Base::open(&base_path, device)?;
+        let base = compute.base(&base_path)?;
         let recipe = recipe(options, old.as_ref(), &base)?;
         let folder = read_folder(&photos_path)?;
         for (path, reason) in &folder.skipped {
@@ -199,14 +199,14 @@ impl Plan {
         let inputs = Inputs { photos: photos_path, base: base_path, base_fingerprint: fingerprint };
         let outputs = outputs(options, old.as_ref(), adapter, &recipe);
         let run = Run { recipe, inputs, outputs };
-        let resumed = old.is_some().then(|| resume(&run_dir, &run, device)).transpose()?;
+        let resumed = old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
         let plan = Self { run, base, run_dir, resumed, photos: folder.photos };
-        plan.announce(events)?;
+        plan.announce(compute, events)?;
         Ok(plan)
     }
 
     /// Says what will be done and what it takes; refuses what cannot be.
-    fn announce(&self, events: &mut dyn Events) -> Result<()> {
+    fn announce(&self, compute: &Compute, events: &mut dyn Events) -> Result<()> {
         let recipe = &self.run.recipe;
         if let Some(parent) = self.run.outputs.adapter.parent() {
             let here = parent.as_os_str().is_empty();
@@ -229,7 +229,7 @@ impl Plan {
             100.0 * learned as f64 / self.base.parameters().unet as f64,
             self.base.parameters().unet
         ));
-        let memory = Memory::of_training(&self.base, learned, recipe.batch, recipe.size);
+        let memory = Memory::of_training(compute, &self.base, learned, recipe.batch, recipe.size);
         events.note(memory.sentence());
         memory.check("lower --batch (and raise --accumulate), or lower --size")
     }

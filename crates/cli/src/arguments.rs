@@ -2,11 +2,20 @@
 
 use std::path::PathBuf;
 
-use app::{generate, mask, train};
+use app::{Sampler, WeightPrecision, bench, generate, mask, train};
 use clap::{Args, Parser, Subcommand};
-use diffusion::sampler::Sampler;
 
-/// A command with its options, ready to run.
+/// What was typed, ready to run.
+pub struct Arguments {
+    /// Threads; 0 is all cores.
+    pub threads: usize,
+    /// How frozen weights are kept.
+    pub precision: WeightPrecision,
+    /// The command.
+    pub command: Command,
+}
+
+/// A command with its options.
 pub enum Command {
     /// `vico train`
     Train(train::Options),
@@ -16,16 +25,29 @@ pub enum Command {
     Mask(mask::Options),
     /// `vico inspect`
     Inspect(PathBuf),
+    /// `vico bench`
+    Bench {
+        /// What to measure.
+        options: bench::Options,
+        /// Answer as JSON.
+        json: bool,
+    },
 }
 
 /// Reads the command line; help, version and mistakes end the process.
-pub fn parse() -> Command {
-    match Arguments::parse().command {
+pub fn parse() -> Arguments {
+    let Cli { threads, precision, command } = Cli::parse();
+    let command = match command {
         Typed::Train(typed) => Command::Train(typed.options()),
         Typed::Generate(typed) => Command::Generate(typed.options()),
         Typed::Mask(typed) => Command::Mask(typed.options()),
         Typed::Inspect { file } => Command::Inspect(file),
-    }
+        Typed::Bench(Bench { base, json, size, repeats, case }) => {
+            let options = bench::Options { base, size, repeats, cases: case };
+            Command::Bench { options, json }
+        }
+    };
+    Arguments { threads, precision, command }
 }
 
 /// Learns one thing from a few photos, and draws it anywhere.
@@ -34,7 +56,13 @@ pub fn parse() -> Command {
 /// Ctrl-C (what was finished is saved).
 #[derive(Parser)]
 #[command(name = "vico", version, max_term_width = 100)]
-struct Arguments {
+struct Cli {
+    /// Threads to compute with; 0 is all cores
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// How the frozen model is kept and multiplied: f32, or bf16 (half the memory, about 1 % off)
+    #[arg(long, global = true, value_name = "f32|bf16", default_value = "f32")]
+    precision: WeightPrecision,
     #[command(subcommand)]
     command: Typed,
 }
@@ -52,6 +80,8 @@ enum Typed {
         /// The file
         file: PathBuf,
     },
+    /// Measure how fast this machine trains and draws, and with how much memory
+    Bench(Bench),
 }
 
 /// The defaults are ViCo's recipe (arXiv 2306.00971) at the base model's own
@@ -277,4 +307,23 @@ impl Mask {
             output: self.output,
         }
     }
+}
+
+#[derive(Args)]
+struct Bench {
+    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
+    #[arg(long, value_name = "DIR|FILE")]
+    base: PathBuf,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+    /// Width and height, pixels [default: the base's own]
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+    /// Runs of each case; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeats: usize,
+    /// Measure this case only; may be given several times
+    #[arg(long, value_name = "NAME")]
+    case: Vec<String>,
 }

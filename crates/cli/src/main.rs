@@ -5,25 +5,36 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use app::{Error, Events};
-use arguments::{Command, parse};
+use app::{Compute, Result};
+use arguments::{Arguments, Command, parse};
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    let (command, device) = (parse(), engine::cpu());
+    let arguments = parse();
     let mut terminal = Terminal::new();
-    let events: &mut dyn Events = &mut terminal;
-    let result = match command {
-        Command::Train(options) => app::train::run(&options, &device, events),
-        Command::Generate(options) => app::generate::run(&options, &device, events),
-        Command::Mask(options) => app::mask::run(&options, &device, events),
-        Command::Inspect(path) => app::inspect::run(&path).map(|lines| terminal.print(&lines)),
-    };
-    match result {
+    match run(arguments, &mut terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal.fail(&error);
-            ExitCode::from(Error::exit_code(&error))
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
+    let compute = Compute::new(arguments.threads, arguments.precision)?;
+    match arguments.command {
+        Command::Train(options) => app::train::run(&options, &compute, terminal),
+        Command::Generate(options) => app::generate::run(&options, &compute, terminal),
+        Command::Mask(options) => app::mask::run(&options, &compute, terminal),
+        Command::Inspect(path) => {
+            terminal.print(&app::inspect::run(&path)?);
+            Ok(())
+        }
+        Command::Bench { options, json } => {
+            let measured = app::bench::run(&options, &compute, terminal)?;
+            terminal.print(&if json { vec![measured.json()] } else { measured.lines() });
+            Ok(())
         }
     }
 }

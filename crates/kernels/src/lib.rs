@@ -1,6 +1,7 @@
 //! CPU kernels over plain slices: what a frozen diffusion U-Net spends its time in.
 
 mod activation;
+mod attention;
 mod conv;
 mod elementwise;
 mod gemm;
@@ -13,6 +14,7 @@ mod shared;
 mod simd;
 
 pub use activation::{Activation, add, add_assign, geglu, geglu_backward};
+pub use attention::{Attention, AttentionGradients, AttentionSaved, ColumnGradient};
 pub use conv::{Algorithm, ConvOptions, ConvShape, PackedConv3x3, Resize, conv3x3_weight_gradient};
 pub use gemm::{Precision, has_pairs as multiplies_bf16};
 pub use linear::{PackedLinear, linear, linear_backward_input, linear_weight_gradient};

@@ -3,6 +3,8 @@
 //! Activations are `[rows, features]`, row after row; a weight is
 //! `[outputs, inputs]`, as every weight file has it.
 
+use rayon::prelude::*;
+
 use crate::gemm::{Base, Left, Out, Panels, Precision, Product, Right, Rows, gemm};
 use crate::scratch::Aligned;
 use crate::simd::Level;
@@ -139,27 +141,47 @@ pub fn linear_weight_gradient(
     let outputs = dw.len() / inputs;
     assert!(x.len() == rows * inputs && dy.len() == rows * outputs && dw.len() == outputs * inputs);
     if let Some(db) = db {
-        sum_rows(level, dy, outputs, db);
+        sum_rows(dy, outputs, db);
     }
     if rows == 0 {
         return dw.fill(0.0);
     }
-    let left = Left::transposed(dy, outputs, rows);
-    let right = [Right::rows(x, rows, inputs)];
-    let out = Out::new(dw, Rows::even(outputs, inputs));
-    gemm(level, Product { left, right: &right, out, base: Base::Zero });
+    let at_once = rows_in_cache(inputs + outputs);
+    let parts = x.chunks(at_once * inputs).zip(dy.chunks(at_once * outputs));
+    for (i, (x, dy)) in parts.enumerate() {
+        let rows = x.len() / inputs;
+        let left = Left::transposed(dy, outputs, rows);
+        let right = [Right::rows(x, rows, inputs)];
+        let out = Out::new(dw, Rows::even(outputs, inputs));
+        let base = if i == 0 { Base::Zero } else { Base::Out };
+        gemm(level, Product { left, right: &right, out, base });
+    }
 }
 
-/// The sum of the rows of `[rows, columns]`.
-pub(crate) fn sum_rows(level: Level, matrix: &[f32], columns: usize, sum: &mut [f32]) {
-    let rows = matrix.len() / columns;
-    assert!(matrix.len() == rows * columns && sum.len() == columns);
-    if rows == 0 {
-        return sum.fill(0.0);
-    }
-    let right = [Right::rows(matrix, rows, columns)];
-    let out = Out::new(sum, Rows::even(1, columns));
-    gemm(level, Product { left: Left::ones(rows), right: &right, out, base: Base::Zero });
+/// Rows of two factors that stay in the last-level cache together. The threads of a
+/// product whose depth is longer read it in parts, or each would read all of it from
+/// memory, at its own time.
+pub(crate) fn rows_in_cache(values: usize) -> usize {
+    const VALUES: usize = 1 << 21;
+    const UNIT: usize = 640;
+    (VALUES / values / UNIT).max(1) * UNIT
+}
+
+/// The sum of the rows of `[rows, columns]`, in blocks whose order is fixed.
+pub(crate) fn sum_rows(matrix: &[f32], columns: usize, sum: &mut [f32]) {
+    const BLOCK: usize = 128;
+    assert!(sum.len() == columns && matrix.len().is_multiple_of(columns));
+    let add = |sum: &mut [f32], row: &[f32]| sum.iter_mut().zip(row).for_each(|(s, r)| *s += r);
+    let blocks: Vec<Vec<f32>> = matrix
+        .par_chunks(BLOCK * columns)
+        .map(|rows| {
+            let mut sum = vec![0.0; columns];
+            rows.chunks_exact(columns).for_each(|row| add(&mut sum, row));
+            sum
+        })
+        .collect();
+    sum.fill(0.0);
+    blocks.iter().for_each(|block| add(sum, block));
 }
 
 /// `out = base + left right` for plain rows.

@@ -1,5 +1,7 @@
 //! The gradient of the weights, for convolutions that are trained.
 
+use rayon::prelude::*;
+
 use super::padded::Windows;
 use super::shape::{ConvShape, Images};
 use crate::gemm::{Base, Left, Out, Product, Right, Rows, gemm};
@@ -32,22 +34,26 @@ pub fn conv3x3_weight_gradient(
     let dy = Images::new(dy, batch, resize.output_size(size), outputs);
     assert_eq!(dw.len(), outputs * inputs * 9, "gradient of the weight");
     if let Some(db) = db {
-        sum_rows(level, dy.data, outputs, db);
+        sum_rows(dy.data, outputs, db);
     }
     if dy.data.is_empty() {
         return dw.fill(0.0);
     }
     let windows = Windows::new(resize, batch, size);
     let padded = windows.pad(x);
-    let mut tap_dw = Scratch::<f32>::take(outputs * inputs);
-    for (tap, start) in windows.taps(inputs).into_iter().enumerate() {
+    let one = outputs * inputs;
+    let mut taps = Scratch::<f32>::take(9 * one);
+    for (dw, start) in taps.chunks_exact_mut(one).zip(windows.taps(inputs)) {
         let left = Left::transposed(dy.data, outputs, windows.count());
         let rows = windows.rows(inputs);
         let right = [Right::Rows { data: &padded[start..], rows, columns: inputs }];
-        let out = Out::new(&mut tap_dw, Rows::even(outputs, inputs));
+        let out = Out::new(dw, Rows::even(outputs, inputs));
         gemm(level, Product { left, right: &right, out, base: Base::Zero });
-        for (kernel, &value) in dw.chunks_exact_mut(9).zip(tap_dw.iter()) {
-            kernel[tap] = value;
-        }
     }
+    dw.par_chunks_mut(9 * inputs).enumerate().for_each(|(output, kernels)| {
+        for (tap, from) in taps.chunks_exact(one).enumerate() {
+            let from = &from[output * inputs..][..inputs];
+            kernels[tap..].iter_mut().step_by(9).zip(from).for_each(|(to, &from)| *to = from);
+        }
+    });
 }

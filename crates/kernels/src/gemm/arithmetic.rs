@@ -70,11 +70,10 @@ pub(crate) trait ProductKernel {
 /// Whether the processor multiplies pairs of bf16, and the level may use that.
 pub fn has_pairs(level: Level) -> bool {
     #[cfg(target_arch = "x86_64")]
-    return level == Level::Avx512
-        && level.is_available()
-        && std::arch::is_x86_feature_detected!("avx512bf16");
+    let has = std::arch::is_x86_feature_detected!("avx512bf16");
     #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    let has = false;
+    has && level == Level::Avx512 && level.is_available()
 }
 
 /// Runs a computation with the instructions of `level`, on pairs if asked for.
@@ -109,7 +108,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::{MulAdd, ProductKernel};
-    use crate::simd::{Avx512, Simd};
+    use crate::simd::Avx512;
 
     /// The dot product of two pairs of bf16, summed in f32. Made only by [`enter`].
     #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use super::arithmetic::MulAdd;
 use super::left::Left;
 use super::right::Right;
 use super::rows::Rows;
-use super::tile::{Factors, tile};
+use super::tile::{Factors, LINE, tile};
 use crate::scratch::Scratch;
 use crate::shared::Shared;
 use crate::simd::Simd;
@@ -111,9 +111,18 @@ pub(crate) unsafe fn block<S: Simd, P: MulAdd<S>>(
     for (tap, right) in product.right.iter().enumerate() {
         for first in (0..depth).step_by(DEPTH_BLOCK) {
             let len = DEPTH_BLOCK.min(depth - first);
+            let base = if tap == 0 && first == 0 { product.base } else { Base::Out };
+            let left = product.left.columns(tap, first, len);
             for panel in panels.clone() {
+                let next = if panel + 1 < panels.end {
+                    right.in_place(s, panel + 1, first, len)
+                } else {
+                    let first = if first + len < depth { first + len } else { 0 };
+                    right.in_place(s, panels.start, first, len.min(depth - first))
+                };
+                let next = next.unwrap_or_default();
                 let cells = right.block(s, panel, first, len, &mut made);
-                let strip = Strip { product, tap, first, len, panel, cells };
+                let strip = Strip { product, left, base, panel, cells, next };
                 // SAFETY: the caller vouches for this part of the result.
                 unsafe { strip.rows(s, mul_add, rows.clone()) }
             }
@@ -124,41 +133,47 @@ pub(crate) unsafe fn block<S: Simd, P: MulAdd<S>>(
 /// A block of one panel, which a range of rows is multiplied with.
 struct Strip<'a> {
     product: &'a Product<'a>,
-    tap: usize,
-    first: usize,
-    len: usize,
+    /// The block's columns of the left factor.
+    left: Left<'a>,
+    base: Base<'a>,
     panel: usize,
     cells: &'a [f32],
+    /// The block that comes next, if it lies in memory already.
+    next: &'a [f32],
 }
 
 impl Strip<'_> {
+    /// The part of the next block that the tile at `row` asks the caches for.
+    #[inline(always)]
+    fn ahead(&self, row: usize, rows: &Range<usize>, height: usize) -> &[f32] {
+        let tiles = rows.len().div_ceil(height);
+        let part = (self.next.len() / LINE).div_ceil(tiles) * LINE;
+        let start = ((row - rows.start) / height * part).min(self.next.len());
+        &self.next[start..self.next.len().min(start + part)]
+    }
+
     /// # Safety
     /// As for [`block`].
     #[inline(always)]
     unsafe fn rows<S: Simd, P: MulAdd<S>>(&self, s: S, mul_add: P, rows: Range<usize>) {
         let start = self.panel * 2 * S::LANES;
         let columns = (2 * S::LANES).min(self.product.columns() - start);
-        let mut row = rows.start;
-        while row < rows.end {
-            let end = self.product.left.rows.run_end(row, rows.end);
-            // SAFETY: the caller vouches for the rows.
-            unsafe {
-                if columns > S::LANES {
-                    self.run::<S, P, 2>(s, mul_add, row..end, columns);
-                } else {
-                    self.run::<S, P, 1>(s, mul_add, row..end, columns);
-                }
+        // SAFETY: the caller vouches for the rows.
+        unsafe {
+            if columns > S::LANES {
+                self.runs::<S, P, 2>(s, mul_add, rows, columns);
+            } else {
+                self.runs::<S, P, 1>(s, mul_add, rows, columns);
             }
-            row = end;
         }
     }
 
-    /// Tiles of falling height over rows that lie at equal distances.
+    /// Tiles of falling height over each run of rows.
     ///
     /// # Safety
     /// As for [`block`].
     #[inline(always)]
-    unsafe fn run<S: Simd, P: MulAdd<S>, const N: usize>(
+    unsafe fn runs<S: Simd, P: MulAdd<S>, const N: usize>(
         &self,
         s: S,
         mul_add: P,
@@ -166,16 +181,20 @@ impl Strip<'_> {
         columns: usize,
     ) {
         let mut row = rows.start;
-        macro_rules! tiles {
-            ($($height:literal)*) => {$(
-                while S::TILE_ROWS >= $height && rows.end - row >= $height {
-                    // SAFETY: the caller vouches for the rows.
-                    unsafe { self.tile::<S, P, $height, N>(s, mul_add, row, columns) }
-                    row += $height;
-                }
-            )*};
+        while row < rows.end {
+            let end = self.product.out.rows.run_end(row, rows.end);
+            macro_rules! tiles {
+                ($($height:literal)*) => {$(
+                    while S::TILE_ROWS >= $height && end - row >= $height {
+                        let ahead = self.ahead(row, &rows, S::TILE_ROWS);
+                        // SAFETY: the caller vouches for the rows.
+                        unsafe { self.tile::<S, P, $height, N>(s, mul_add, row, columns, ahead) }
+                        row += $height;
+                    }
+                )*};
+            }
+            tiles!(12 8 6 4 2 1);
         }
-        tiles!(12 8 6 4 2 1);
     }
 
     /// # Safety
@@ -187,19 +206,19 @@ impl Strip<'_> {
         mul_add: P,
         row: usize,
         columns: usize,
+        ahead: &[f32],
     ) {
-        let Product { left, out, base, .. } = self.product;
+        let (left, out) = (&self.left, &self.product.out);
         let factors = Factors {
-            left: left.at(row, R, self.tap, self.first, self.len),
+            left: left.at(row, R),
             row: left.rows.row,
             step: left.step,
             right: self.cells.as_ptr(),
-            len: self.len,
+            len: left.depth,
         };
-        assert!(self.cells.len() >= self.len * 2 * S::LANES && columns <= N * S::LANES);
+        assert!(self.cells.len() >= left.depth * 2 * S::LANES && columns <= N * S::LANES);
         let start = self.panel * 2 * S::LANES;
-        let base = match *base {
-            _ if self.tap > 0 || self.first > 0 => Base::Out,
+        let base = match self.base {
             Base::Bias(bias) => Base::Bias(&bias[start..][..columns]),
             base => base,
         };
@@ -207,7 +226,7 @@ impl Strip<'_> {
         // SAFETY: `left.at` and the assertion cover what is read, `out.at` what is
         // written, and the caller vouches that nobody else is at it.
         unsafe {
-            let sums = tile::<S, P, R, N>(s, mul_add, factors);
+            let sums = tile::<S, P, R, N>(s, mul_add, factors, ahead);
             finish(s, sums, base, to, out.rows.row, columns);
         }
     }

@@ -2,6 +2,8 @@
 
 use super::panels::{Cells, PanelsView};
 use super::rows::Rows;
+use super::tile::LINE;
+use crate::elementwise::load_up_to;
 use crate::simd::{MAX_LANES, Simd};
 
 /// Columns of the widest panel.
@@ -9,23 +11,31 @@ const MAX_WIDTH: usize = 2 * MAX_LANES;
 
 /// Copies `columns` values of rows from `first` on; the rest of the panel becomes zero.
 #[inline(always)]
-pub(super) fn rows(
+pub(super) fn rows<S: Simd>(
+    s: S,
     from: &[f32],
     rows: Rows,
     first: usize,
     columns: usize,
-    width: usize,
     to: &mut [f32],
 ) {
+    let width = 2 * S::LANES;
     let mut to = to.chunks_exact_mut(width);
     let mut row = first;
     while to.len() > 0 {
         let end = rows.run_end(row, row + to.len());
         let from = &from[rows.at(row)..];
         for (i, to) in to.by_ref().take(end - row).enumerate() {
-            let (filled, beyond) = to.split_at_mut(columns);
-            filled.copy_from_slice(&from[i * rows.row..][..columns]);
-            beyond.fill(0.0);
+            let from = &from[i * rows.row..][..columns];
+            for lane in [0, S::LANES] {
+                // SAFETY: `from` has `columns` values, of which those that fall into
+                // this vector are read, and `to` has two vectors.
+                unsafe {
+                    let count = S::LANES.min(columns.saturating_sub(lane));
+                    let values = load_up_to(s, from.as_ptr().wrapping_add(lane), count);
+                    s.store(to.as_mut_ptr().add(lane), values);
+                }
+            }
         }
         row = end;
     }
@@ -115,10 +125,17 @@ pub(super) fn packed_transposed<S: Simd>(
 ) {
     let width = 2 * S::LANES;
     assert!(first.is_multiple_of(width), "blocks begin with a panel");
+    let squares = to.len().div_ceil(width * width);
     for (i, to) in to.chunks_mut(width * width).enumerate() {
         let source = first / width + i;
         match view.cells {
             Cells::F32(_) => {
+                // Squares are a page each, where the processor's own guesses end.
+                if i + 1 < squares {
+                    ask_for_square(s, view, source + 1, panel);
+                } else {
+                    ask_for_square(s, view, first / width, panel + 1);
+                }
                 let square = &view.f32_panel(s, source)[panel * width * width..];
                 transposed(s, square, width, columns, to);
             }
@@ -131,7 +148,22 @@ pub(super) fn packed_transposed<S: Simd>(
     }
 }
 
+/// Asks the caches for a square of a packed matrix, if there is one.
+#[inline(always)]
+fn ask_for_square<S: Simd>(s: S, view: PanelsView<'_>, source: usize, panel: usize) {
+    let width = 2 * S::LANES;
+    if source * width < view.columns && panel * width < view.depth {
+        let rows = &view.f32_panel(s, source)[panel * width * width..];
+        for line in rows.chunks(LINE).take(width * width / LINE) {
+            s.prefetch(line.as_ptr());
+        }
+    }
+}
+
 /// Pairs of rows from the `first` pair on of a panel of the transpose.
+///
+/// The packed pairs lie along its columns: as cells of four bytes they are transposed,
+/// then the halves of each two rows are laid together.
 #[inline(always)]
 pub(super) fn pairs_transposed<S: Simd>(
     s: S,
@@ -141,17 +173,42 @@ pub(super) fn pairs_transposed<S: Simd>(
     columns: usize,
     to: &mut [f32],
 ) {
-    let width = 2 * S::LANES;
-    for (i, to) in to.chunks_mut(S::LANES * width).enumerate() {
-        let mut square = [0.0; MAX_WIDTH * MAX_WIDTH];
-        let square = &mut square[..2 * to.len()];
-        packed_transposed(s, view, panel, 2 * first + i * width, columns, square);
-        for (two, pairs) in square.chunks_exact(2 * width).zip(to.chunks_exact_mut(width)) {
-            let (even, odd) = two.split_at(width);
-            for ((even, odd), pair) in even.iter().zip(odd).zip(pairs) {
-                // The lower halves are zero: these values came from bf16.
-                *pair = f32::from_bits(even.to_bits() >> 16 | odd.to_bits());
+    let (width, lanes) = (2 * S::LANES, S::LANES);
+    assert!(first.is_multiple_of(lanes), "blocks begin with a panel");
+    for (i, to) in to.chunks_mut(lanes * width).enumerate() {
+        let packed = view.bf16_panel(s, first / lanes + i);
+        let packed: &[f32] = bytemuck::cast_slice(&packed[panel * width * width..]);
+        let mut square = [0.0; MAX_WIDTH * MAX_LANES];
+        square_of_pairs(s, packed, columns.div_ceil(2), &mut square[..width * lanes]);
+        for (two, to) in square.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
+            let (even, odd) = bytemuck::cast_slice::<f32, u16>(two).split_at(width);
+            let to = bytemuck::cast_slice_mut::<f32, u16>(to).chunks_exact_mut(2);
+            for ((even, odd), to) in even.iter().zip(odd).zip(to) {
+                to.copy_from_slice(&[*even, *odd]);
             }
+        }
+    }
+}
+
+/// Transposes `count` rows of a panel's cells, at most as many as lanes, into rows of as
+/// many cells as lanes.
+#[inline(always)]
+fn square_of_pairs<S: Simd>(s: S, from: &[f32], count: usize, to: &mut [f32]) {
+    let (width, lanes) = (2 * S::LANES, S::LANES);
+    assert!(count <= lanes && from.len() >= count * width && to.len() == width * lanes);
+    if count == lanes {
+        for half in [0, lanes] {
+            // SAFETY: `lanes` rows of `width` cells, and as many columns to write.
+            unsafe {
+                let to = to.as_mut_ptr().add(half * lanes);
+                s.transpose(from.as_ptr().add(half), width, to, lanes);
+            }
+        }
+        return;
+    }
+    for (column, to) in to.chunks_exact_mut(lanes).enumerate() {
+        for (row, to) in to.iter_mut().enumerate().take(count) {
+            *to = from[row * width + column];
         }
     }
 }

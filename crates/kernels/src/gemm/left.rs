@@ -32,27 +32,22 @@ impl<'a> Left<'a> {
         Self { data, rows: Rows::even(rows, 1), taps: &[0], depth, step: rows }
     }
 
-    /// One row of ones.
-    pub(crate) fn ones(depth: usize) -> Left<'static> {
-        Left { data: &[1.0], rows: Rows::even(1, 0), taps: &[0], depth, step: 0 }
+    /// Columns `first..first + len` of a tap.
+    #[inline(always)]
+    pub(super) fn columns(&self, tap: usize, first: usize, len: usize) -> Self {
+        let data = &self.data[self.taps[tap] + first * self.step..];
+        Self { data, taps: &[0], depth: len, ..*self }
     }
 
-    /// Columns `first..first + len` of a tap of the first of `count` rows of one run.
+    /// The first of `count` rows of one run of a matrix of one tap.
     ///
     /// # Panics
-    /// If any of the values lies outside the data.
+    /// If any of their values lies outside the data.
     #[inline(always)]
-    pub(crate) fn at(
-        &self,
-        row: usize,
-        count: usize,
-        tap: usize,
-        first: usize,
-        len: usize,
-    ) -> *const f32 {
+    pub(super) fn at(&self, row: usize, count: usize) -> *const f32 {
         debug_assert!(row % self.rows.run + count <= self.rows.run);
-        let start = self.rows.at(row) + self.taps[tap] + first * self.step;
-        let last = start + (count - 1) * self.rows.row + (len - 1) * self.step;
+        let start = self.rows.at(row);
+        let last = start + (count - 1) * self.rows.row + (self.depth - 1) * self.step;
         assert!(last < self.data.len(), "a row of the left factor ends outside its data");
         self.data[start..].as_ptr()
     }

@@ -33,8 +33,8 @@ mod right;
 mod rows;
 mod tile;
 
-pub(crate) use arithmetic::{Fused, MulAdd, ProductKernel, dispatch_product};
 pub use arithmetic::has_pairs;
+pub(crate) use arithmetic::{Fused, MulAdd, ProductKernel, dispatch_product};
 pub(crate) use block::{Base, Out, Product, block};
 pub(crate) use copy::transposed as copy_transposed;
 pub(crate) use left::Left;

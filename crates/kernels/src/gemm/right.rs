@@ -69,6 +69,28 @@ impl<'a> Right<'a> {
         }
     }
 
+    /// Rows `first..first + len` of a panel where they lie, if they lie as they must.
+    #[inline(always)]
+    pub(crate) fn in_place<S: Simd>(
+        &self,
+        s: S,
+        panel: usize,
+        first: usize,
+        len: usize,
+    ) -> Option<&[f32]> {
+        let width = 2 * S::LANES;
+        match self {
+            Right::Packed(packed) if let Cells::F32(_) = packed.cells => {
+                Some(&packed.f32_panel(s, panel)[first * width..][..len * width])
+            }
+            Right::Pairs(packed) => {
+                let pairs = &packed.bf16_panel(s, panel)[first * 2 * width..][..len * 2 * width];
+                Some(bytemuck::cast_slice(pairs))
+            }
+            _ => None,
+        }
+    }
+
     /// Rows `first..first + len` of a panel: in place, or made in `to`.
     #[inline(always)]
     pub(crate) fn block<'b, S: Simd>(
@@ -79,18 +101,10 @@ impl<'a> Right<'a> {
         len: usize,
         to: &'b mut [f32],
     ) -> &'b [f32] {
-        let width = 2 * S::LANES;
-        match self {
-            Right::Packed(packed) if let Cells::F32(_) = packed.cells => {
-                return &packed.f32_panel(s, panel)[first * width..][..len * width];
-            }
-            Right::Pairs(packed) => {
-                let pairs = &packed.bf16_panel(s, panel)[first * 2 * width..][..len * 2 * width];
-                return bytemuck::cast_slice(pairs);
-            }
-            _ => {}
+        if let Some(rows) = self.in_place(s, panel, first, len) {
+            return rows;
         }
-        let to = &mut to[..len * width];
+        let to = &mut to[..len * 2 * S::LANES];
         self.copy_block(s, panel, first, to);
         to
     }
@@ -114,7 +128,7 @@ impl<'a> Right<'a> {
                 copy::pairs_transposed(s, packed, panel, first, columns, to);
             }
             Right::Rows { data, rows, .. } => {
-                copy::rows(&data[start..], rows, first, columns, width, to);
+                copy::rows(s, &data[start..], rows, first, columns, to);
             }
             Right::Columns { data, depth, .. } => {
                 copy::transposed(s, &data[start * depth + first..], depth, columns, to);

@@ -18,11 +18,18 @@ pub(crate) struct Factors {
     pub(crate) len: usize,
 }
 
+/// Cells of a cache line.
+pub(crate) const LINE: usize = 16;
+
 /// The sums of `R` rows by `N` vectors.
 ///
 /// Each step reads `N` vectors of the panel and one cell of each row, and does
 /// `R N` multiply-adds that do not depend on each other: with 12 by 2 vectors of
 /// AVX-512 the multipliers, not the loads, are the limit.
+///
+/// The first steps also ask the caches for a line each of `ahead`, which is needed
+/// next: packed weights mostly come from memory, and the processor's own guesses end
+/// with each page.
 ///
 /// # Safety
 /// All cells that `factors` describes must be valid for reading.
@@ -31,24 +38,49 @@ pub(crate) unsafe fn tile<S: Simd, P: MulAdd<S>, const R: usize, const N: usize>
     s: S,
     product: P,
     factors: Factors,
+    ahead: &[f32],
 ) -> [[S::V; N]; R] {
-    let Factors { mut left, row, step, mut right, len } = factors;
     let mut sums = [[s.zero(); N]; R];
-    for _ in 0..len {
-        let mut panel = [s.zero(); N];
-        for (i, vector) in panel.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for the panel's rows.
-            *vector = unsafe { s.load(right.add(i * S::LANES)) };
-        }
-        for (r, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for the left factor's rows.
-            let cell = s.splat(unsafe { *left.add(r * row) });
-            for (sum, vector) in sums.iter_mut().zip(panel) {
-                *sum = product.mul_add(s, cell, vector, *sum);
-            }
-        }
-        left = left.wrapping_add(step);
-        right = right.wrapping_add(2 * S::LANES);
+    let mut at = factors;
+    let asking = factors.len.min(ahead.len() / LINE);
+    for line in 0..asking {
+        s.prefetch(ahead.as_ptr().wrapping_add(line * LINE));
+        // SAFETY: the caller vouches for `len` steps.
+        at = unsafe { step(s, product, at, &mut sums) };
+    }
+    for _ in asking..factors.len {
+        // SAFETY: as above.
+        at = unsafe { step(s, product, at, &mut sums) };
     }
     sums
+}
+
+/// Adds the products of one column of the left factor, and returns where the next is.
+///
+/// # Safety
+/// Its cells must be valid for reading.
+#[inline(always)]
+unsafe fn step<S: Simd, P: MulAdd<S>, const R: usize, const N: usize>(
+    s: S,
+    product: P,
+    at: Factors,
+    sums: &mut [[S::V; N]; R],
+) -> Factors {
+    let mut panel = [s.zero(); N];
+    for (i, vector) in panel.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for the panel's rows.
+        *vector = unsafe { s.load(at.right.add(i * S::LANES)) };
+    }
+    for (r, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for the left factor's rows.
+        let cell = s.splat(unsafe { *at.left.add(r * at.row) });
+        for (sum, vector) in sums.iter_mut().zip(panel) {
+            *sum = product.mul_add(s, cell, vector, *sum);
+        }
+    }
+    Factors {
+        left: at.left.wrapping_add(at.step),
+        right: at.right.wrapping_add(2 * S::LANES),
+        ..at
+    }
 }

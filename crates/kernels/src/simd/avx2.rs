@@ -62,6 +62,12 @@ unsafe impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: a hint about any address is sound.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn load_partial(self, from: *const f32, count: usize) -> __m256 {
         // SAFETY: the caller vouches for `count` values; masked lanes are not read.
         unsafe { _mm256_maskload_ps(from, low_mask(count)) }
@@ -71,15 +77,6 @@ unsafe impl Simd for Avx2 {
     unsafe fn store_partial(self, to: *mut f32, count: usize, v: __m256) {
         // SAFETY: the caller vouches for `count` values; masked lanes are not written.
         unsafe { _mm256_maskstore_ps(to, low_mask(count), v) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_bf16(self, from: *const bf16) -> __m256 {
-        // SAFETY: the caller vouches for eight values of two bytes.
-        unsafe {
-            let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
-        }
     }
 
     #[inline(always)]

@@ -27,6 +27,19 @@ impl Avx512 {
     pub(crate) unsafe fn new() -> Self {
         Avx512(())
     }
+
+    /// Reads sixteen values, widened.
+    ///
+    /// # Safety
+    /// `from` must be valid for reading as many.
+    #[inline(always)]
+    pub(crate) unsafe fn load_bf16(self, from: *const bf16) -> __m512 {
+        // SAFETY: the caller vouches for sixteen values of two bytes.
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+        }
+    }
 }
 
 #[inline(always)]
@@ -64,6 +77,12 @@ unsafe impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: a hint about any address is sound.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn load_partial(self, from: *const f32, count: usize) -> __m512 {
         // SAFETY: the caller vouches for `count` values; masked lanes are not read.
         unsafe { _mm512_maskz_loadu_ps(low_mask(count), from) }
@@ -73,15 +92,6 @@ unsafe impl Simd for Avx512 {
     unsafe fn store_partial(self, to: *mut f32, count: usize, v: __m512) {
         // SAFETY: the caller vouches for `count` values; masked lanes are not written.
         unsafe { _mm512_mask_storeu_ps(to, low_mask(count), v) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_bf16(self, from: *const bf16) -> __m512 {
-        // SAFETY: the caller vouches for sixteen values of two bytes.
-        unsafe {
-            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
-        }
     }
 
     #[inline(always)]
@@ -253,11 +263,5 @@ unsafe impl Simd for Avx512 {
     fn reduce_add(self, v: __m512) -> f32 {
         // SAFETY: the token exists.
         unsafe { _mm512_reduce_add_ps(v) }
-    }
-
-    #[inline(always)]
-    fn reduce_max(self, v: __m512) -> f32 {
-        // SAFETY: the token exists.
-        unsafe { _mm512_reduce_max_ps(v) }
     }
 }

@@ -60,6 +60,11 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// `to` must be valid for writing that many values.
     unsafe fn store(self, to: *mut f32, v: Self::V);
 
+    /// Asks for the cache line at an address, which may be any, to be brought to the
+    /// second-level cache; does nothing where the language has no way to say so.
+    #[inline(always)]
+    fn prefetch(self, _address: *const f32) {}
+
     /// Reads the first `count` values; the other lanes are zero.
     ///
     /// # Safety
@@ -88,12 +93,6 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
         // SAFETY: the caller vouches for `to`; `lanes` holds any vector.
         unsafe { std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count) }
     }
-
-    /// Reads [`Simd::LANES`] values, widened.
-    ///
-    /// # Safety
-    /// `from` must be valid for reading that many values.
-    unsafe fn load_bf16(self, from: *const bf16) -> Self::V;
 
     /// Writes [`Simd::LANES`] values, rounded to the nearest, ties to even.
     ///
@@ -164,13 +163,7 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// The sum of all lanes.
     #[inline(always)]
     fn reduce_add(self, v: Self::V) -> f32 {
-        fold_halves(self.to_array(v), Self::LANES, |a, b| a + b)
-    }
-
-    /// The greatest lane.
-    #[inline(always)]
-    fn reduce_max(self, v: Self::V) -> f32 {
-        fold_halves(self.to_array(v), Self::LANES, f32::max)
+        sum_halves(self.to_array(v), Self::LANES)
     }
 
     /// Zero in every lane.
@@ -198,18 +191,14 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
 /// Lanes of the widest vector.
 pub(crate) const MAX_LANES: usize = 16;
 
-/// Folds the upper half onto the lower until one lane is left, as the vector
+/// Adds the upper half to the lower until one lane is left, as the vector
 /// instructions do, so that the order of the sum is fixed.
 #[inline(always)]
-fn fold_halves(
-    mut lanes: [f32; MAX_LANES],
-    count: usize,
-    combine: impl Fn(f32, f32) -> f32,
-) -> f32 {
+fn sum_halves(mut lanes: [f32; MAX_LANES], count: usize) -> f32 {
     let mut half = count / 2;
     while half > 0 {
         for i in 0..half {
-            lanes[i] = combine(lanes[i], lanes[i + half]);
+            lanes[i] += lanes[i + half];
         }
         half /= 2;
     }

@@ -48,12 +48,6 @@ unsafe impl Simd for Neon {
     }
 
     #[inline(always)]
-    unsafe fn load_bf16(self, from: *const bf16) -> float32x4_t {
-        // SAFETY: the caller vouches for four values of two bytes.
-        unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.cast()))) }
-    }
-
-    #[inline(always)]
     unsafe fn store_bf16(self, to: *mut bf16, v: float32x4_t) {
         // SAFETY: the caller vouches for four values of two bytes.
         unsafe {
@@ -209,11 +203,5 @@ unsafe impl Simd for Neon {
     fn reduce_add(self, v: float32x4_t) -> f32 {
         // SAFETY: the token exists.
         unsafe { vaddvq_f32(v) }
-    }
-
-    #[inline(always)]
-    fn reduce_max(self, v: float32x4_t) -> f32 {
-        // SAFETY: the token exists.
-        unsafe { vmaxvq_f32(v) }
     }
 }

@@ -42,13 +42,6 @@ unsafe impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn load_bf16(self, from: *const bf16) -> Lanes {
-        // SAFETY: the caller vouches for eight values at `from`.
-        let values = unsafe { from.cast::<[u16; 8]>().read_unaligned() };
-        values.map(|bits| f32::from_bits(u32::from(bits) << 16))
-    }
-
-    #[inline(always)]
     unsafe fn store_bf16(self, to: *mut bf16, v: Lanes) {
         // SAFETY: the caller vouches for eight values at `to`.
         unsafe { to.cast::<[bf16; 8]>().write_unaligned(v.map(bf16::from_f32)) }

@@ -74,8 +74,7 @@ fn reductions() {
         let lanes = &VALUES[..S::LANES];
         let sum: f32 = lanes.iter().sum();
         assert!((s.reduce_add(a) - sum).abs() < 1e-4);
-        assert_eq!(s.reduce_max(a), lanes.iter().copied().fold(f32::MIN, f32::max));
-        assert_eq!(fold_halves(s.to_array(a), S::LANES, f32::max), s.reduce_max(a));
+        assert!((sum_halves(s.to_array(a), S::LANES) - sum).abs() < 1e-4);
     });
 }
 
@@ -114,8 +113,16 @@ fn parts_of_vectors() {
 #[test]
 fn bf16_rounds_as_the_half_crate_does() {
     at_every_level!(|s| {
-        let hard =
-            [1.00390625, 1.01171875, f32::NAN, f32::INFINITY, 3.4e38, -1.2345e-3, 1e-40, -7.7];
+        let hard = [
+            1.0 + 1.0 / 256.0,
+            1.0 + 3.0 / 256.0,
+            f32::NAN,
+            f32::INFINITY,
+            3.4e38,
+            -1.2345e-3,
+            1e-40,
+            -7.7,
+        ];
         let values: Vec<f32> = hard.iter().chain(&hard).copied().collect();
         let mut narrow = [bf16::ZERO; 2 * MAX_LANES];
         // SAFETY: sixteen values on both sides.
@@ -127,9 +134,7 @@ fn bf16_rounds_as_the_half_crate_does() {
             narrow[i + S::LANES] = bf16::from_f32((i + S::LANES) as f32);
         }
         // SAFETY: the array holds sixteen pairs.
-        let (wide, (first, second)) =
-            unsafe { (s.load_bf16(narrow.as_ptr()), s.load_bf16_pairs(narrow.as_ptr())) };
-        assert_lanes(s, wide, |i| i as f32);
+        let (first, second) = unsafe { s.load_bf16_pairs(narrow.as_ptr()) };
         assert_lanes(s, first, |i| (2 * i) as f32);
         assert_lanes(s, second, |i| (2 * i + 1) as f32);
     });

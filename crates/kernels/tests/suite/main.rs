@@ -2,6 +2,7 @@
 //! machine has.
 
 mod activation;
+mod attention;
 mod conv;
 mod linear;
 mod norm;

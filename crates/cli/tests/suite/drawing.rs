@@ -1,0 +1,164 @@
+use std::fs;
+
+use formats::TensorFile;
+use images::{read_photo, read_png_text};
+
+use super::vico::{Place, base, bytes};
+
+fn trained() -> Place {
+    let place = Place::new();
+    place.train(&[]).done();
+    place
+}
+
+#[test]
+fn pictures_depend_on_the_seed_and_on_nothing_else() {
+    let place = trained();
+    let prompt = "a photo of * on the beach";
+    place.generate(prompt, "three", &["--count", "3", "--seed", "7", "--batch", "3"]).done();
+    place.generate(prompt, "two", &["--count", "2", "--seed", "8", "--batch", "1"]).done();
+    place.generate(prompt, "one.png", &["--seed", "9"]).done();
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    assert_eq!(pixels("three/picture-0001.png"), pixels("two/picture-0000.png"));
+    assert_eq!(pixels("three/picture-0002.png"), pixels("two/picture-0001.png"));
+    assert_eq!(pixels("three/picture-0002.png"), pixels("one.png"));
+    assert_ne!(pixels("three/picture-0000.png"), pixels("three/picture-0001.png"));
+    assert!(place.path("three/sheet-0000.png").is_file());
+}
+
+#[test]
+fn a_picture_says_how_it_was_made() {
+    let place = trained();
+    place.generate("a * in the snow", "one.png", &["--seed", "5", "--guidance", "3"]).done();
+    let texts = read_png_text(place.path("one.png")).unwrap();
+    let (_, text) = texts.iter().find(|(keyword, _)| keyword == "vico").unwrap();
+    let value: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(value["job"]["prompt"], "a * in the snow");
+    assert_eq!(value["job"]["seed"], 5);
+    assert_eq!(value["job"]["guidance"], 3.0);
+    assert_eq!(value["adapter"]["recipe"]["init_word"], "toy");
+    let said = place.run(&["inspect", "one.png"]).done().said();
+    assert!(said.contains("a * in the snow"), "{said}");
+}
+
+#[test]
+fn pictures_are_never_overwritten() {
+    let place = trained();
+    for _ in 0..2 {
+        place.generate("a *", "out", &[]).done();
+    }
+    assert_eq!(place.list("out"), ["picture-0000.png", "picture-0001.png"]);
+}
+
+#[test]
+fn any_reference_will_do() {
+    let place = trained();
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    place.generate("a *", "first.png", &[]).done();
+    place.generate("a *", "again.png", &["--reference", "0"]).done();
+    place.generate("a *", "second.png", &["--reference", "1"]).done();
+    place.generate("a *", "photo.png", &["--reference", "photos/1.png"]).done();
+    assert_eq!(pixels("first.png"), pixels("again.png"));
+    assert_ne!(pixels("first.png"), pixels("second.png"));
+    assert_eq!(pixels("second.png"), pixels("photo.png"));
+    place.generate("a *", "x.png", &["--reference", "3"]).failed(1, &["photo number 3", "0 to 2"]);
+}
+
+#[test]
+fn an_adapter_without_photos_needs_a_reference() {
+    let place = Place::new();
+    place.train(&["--without-photos"]).done();
+    place.generate("a *", "x.png", &[]).failed(1, &["without photos", "--reference"]);
+    place.generate("a *", "x.png", &["--reference", "photos/0.png"]).done();
+    let file = TensorFile::open(place.path("adapter.safetensors")).unwrap();
+    assert!(!file.names().any(|name| name.starts_with("photos.")));
+}
+
+#[test]
+fn a_prompt_needs_the_placeholder() {
+    let place = trained();
+    place.generate("a dog", "x.png", &[]).failed(2, &["placeholder", "--allow-no-placeholder"]);
+    assert!(!place.path("x.png").exists());
+    place.generate("a dog", "x.png", &["--allow-no-placeholder"]).done();
+}
+
+#[test]
+fn long_prompts_say_what_is_lost() {
+    let place = trained();
+    let prompt = format!("a photo of * {}", vec!["word"; 500].join(" "));
+    let said = place.generate(&prompt, "x.png", &[]).done().said();
+    assert!(said.contains("too long") && said.contains("word word"), "{said}");
+}
+
+#[test]
+fn sizes_may_differ_from_the_training() {
+    let place = trained();
+    place.generate("a *", "wide.png", &["--width", "192", "--height", "128"]).done();
+    let picture = read_photo(place.path("wide.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (192, 128));
+}
+
+#[test]
+fn latents_go_out_and_in() {
+    let place = trained();
+    let more = ["--count", "2", "--seed", "3", "--save-latents", "latents.safetensors"];
+    place.generate("a *", "first", &more).done();
+    let file = TensorFile::open(place.path("latents.safetensors")).unwrap();
+    let shape = file.get("init_latents").unwrap().shape.clone();
+    assert_eq!(shape[..2], [2, 4]);
+    let more = ["--init-latents", "latents.safetensors", "--seed", "99"];
+    place.generate("a *", "second", &more).done();
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    for picture in ["picture-0000.png", "picture-0001.png"] {
+        assert_eq!(pixels(&format!("first/{picture}")), pixels(&format!("second/{picture}")));
+    }
+}
+
+#[test]
+fn the_mask_is_a_picture() {
+    let place = trained();
+    let base = base();
+    let arguments = ["mask", "photos/0.png", "--base", &base, "--adapter", "adapter.safetensors"];
+    let said = place.run(&arguments).done().said();
+    assert_eq!(said.matches("taken for the object").count(), 4, "{said}");
+    assert!(read_photo(place.path("mask.png")).unwrap().width() > 4 * 64);
+}
+
+#[test]
+fn inspect_knows_what_files_hold() {
+    let place = trained();
+    let released = golden::path("vico/checkpoints");
+    let embedding = released.join("embeddings_gs-399.pt").canonicalize().unwrap();
+    for (file, word) in [
+        ("adapter.safetensors", "a vico adapter"),
+        ("adapter.run/state.safetensors", "checkpoint"),
+        (embedding.to_str().unwrap(), "textual-inversion embedding"),
+    ] {
+        let said = place.run(&["inspect", file]).done().said();
+        assert!(said.contains(word), "\"{word}\" in:\n{said}");
+    }
+    fs::write(place.path("note.txt"), "nothing").unwrap();
+    place.run(&["inspect", "note.txt"]).failed(1, &["not a weight file"]);
+}
+
+#[test]
+fn a_checkpoint_is_an_adapter_too() {
+    let place = trained();
+    place.generate("a *", "end.png", &[]).done();
+    let base = base();
+    let mut arguments = vec!["generate", "a *", "--base", &base, "--steps", "3"];
+    arguments.extend(["--adapter", "adapter.run/state.safetensors", "--output", "state.png"]);
+    place.run(&arguments).done();
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    assert_eq!(pixels("end.png"), pixels("state.png"));
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes() {
+    let (a, b) = (trained(), trained());
+    assert_eq!(bytes(a.path("adapter.safetensors")), bytes(b.path("adapter.safetensors")));
+    for place in [&a, &b] {
+        place.generate("a *", "x.png", &[]).done();
+    }
+    assert_eq!(bytes(a.path("x.png")), bytes(b.path("x.png")));
+}
