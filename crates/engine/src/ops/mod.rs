@@ -31,6 +31,7 @@ use resample::upsample_nearest_twin;
 pub mod twins {
     pub use super::{
         activation::{gelu_twin as gelu, quick_gelu_twin as quick_gelu, silu_twin as silu},
+        attention::{attention_columns_twin as attention_columns, attention_twin as attention},
         conv::conv3x3_twin as conv3x3,
         geglu::geglu_twin as geglu,
         linear::linear_twin as linear,

@@ -1,5 +1,6 @@
 //! Integration tests of the engine.
 
+mod attention;
 mod golden_rng;
 mod layers;
 mod twins;

@@ -1,61 +1,17 @@
 use burn::tensor::activation::softmax;
 
-use std::sync::Arc;
-
+use super::Attention;
 use crate::{Bool, Int, Tensor, TensorData};
 
-/// Which keys may be used: `rows * keys` flags, row-major. A row without any
-/// usable key attends to all keys evenly (the scores all become the type's
-/// lowest before the softmax).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyMask {
-    /// Rows of the key batch.
-    pub rows: usize,
-    /// Keys of a row.
-    pub keys: usize,
-    /// `true` for a key that is used.
-    pub keep: Arc<[bool]>,
-}
-
-/// What an attention may see, besides queries, keys and values.
-#[derive(Clone, Debug, Default)]
-pub struct Attention {
-    /// Number of heads; channels are `heads * width`, head-major.
-    pub heads: usize,
-    /// One row of flags for every row of the key batch.
-    pub keep: Option<KeyMask>,
-    /// Query `i` sees keys `0..=i` only.
-    pub causal: bool,
-}
-
-impl Attention {
-    /// Plain attention with this many heads.
-    pub fn heads(heads: usize) -> Self {
-        Self { heads, ..Self::default() }
-    }
-}
-
-/// Multi-head scaled-dot-product attention.
-///
-/// The key batch may divide the query batch: consecutive query rows then share
-/// one row of keys and values (samples of one prompt share its context).
-///
-/// # Shapes
-/// `q [batch, queries, channels]`, `k, v [key batch, keys, channels]`
-/// `-> [batch, queries, channels]`
-pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, how: &Attention) -> Tensor<3> {
+/// The twin of [`attention`](super::attention).
+pub fn attention_twin(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, how: &Attention) -> Tensor<3> {
     let shape = q.dims();
-    let (probabilities, v) = probabilities(q, k, Some(v), how);
-    merge(probabilities.matmul(v.expect("values were given")), shape)
+    let (probabilities, v) = probabilities(q, k, v, how);
+    merge(probabilities.matmul(v), shape)
 }
 
-/// [`attention`] together with chosen columns of the head-averaged
-/// probabilities: how much each query looks at key `columns[row][j]`.
-///
-/// # Shapes
-/// As [`attention`]; `columns` has one list of equal length a *query* row;
-/// the second output is `[batch, columns, queries]`.
-pub fn attention_columns(
+/// The twin of [`attention_columns`](super::attention_columns).
+pub fn attention_columns_twin(
     q: Tensor<3>,
     k: Tensor<3>,
     v: Tensor<3>,
@@ -63,7 +19,7 @@ pub fn attention_columns(
     columns: &[Vec<usize>],
 ) -> (Tensor<3>, Tensor<3>) {
     let shape = q.dims();
-    let (probabilities, v) = probabilities(q, k, Some(v), how);
+    let (probabilities, v) = probabilities(q, k, v, how);
     let device = probabilities.device();
     let mean = probabilities.clone().mean_dim(1).squeeze_dim::<3>(1);
     let rows = columns
@@ -75,23 +31,24 @@ pub fn attention_columns(
             mean.clone().narrow(0, b, 1).select(2, index).swap_dims(1, 2)
         })
         .collect();
-    let out = merge(probabilities.matmul(v.expect("values were given")), shape);
+    let out = merge(probabilities.matmul(v), shape);
     (out, Tensor::cat(rows, 0))
 }
 
+/// Probabilities `[batch, heads, queries, keys]`, and values to go with them.
 fn probabilities(
     q: Tensor<3>,
     k: Tensor<3>,
-    v: Option<Tensor<3>>,
+    v: Tensor<3>,
     how: &Attention,
-) -> (Tensor<4>, Option<Tensor<4>>) {
+) -> (Tensor<4>, Tensor<4>) {
     let [batch, queries, channels] = q.dims();
     let [key_batch, keys, _] = k.dims();
     let share = batch / key_batch;
     let width = channels / how.heads;
     let q = split(q, how.heads);
     let k = repeat(split(k, how.heads), share);
-    let v = v.map(|v| repeat(split(v, how.heads), share));
+    let v = repeat(split(v, how.heads), share);
     let mut scores = q.matmul(k.swap_dims(2, 3)) * (width as f64).powf(-0.5);
     let device = scores.device();
     if let Some(mask) = &how.keep {

@@ -1,0 +1,100 @@
+//! Attention and its columns against their twins.
+
+use engine::{
+    Tensor,
+    ops::{self, Attention, KeyMask, twins},
+    rng::TorchRng,
+};
+
+use super::twins::{assert_twins, flat};
+
+/// Sizes of a case: batch, queries, key batch, keys, heads, width of a head.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    batch: usize,
+    queries: usize,
+    key_batch: usize,
+    keys: usize,
+    heads: usize,
+    width: usize,
+}
+
+const SIZES: [Sizes; 5] = [
+    Sizes { batch: 1, queries: 1, key_batch: 1, keys: 1, heads: 1, width: 1 },
+    Sizes { batch: 2, queries: 7, key_batch: 2, keys: 5, heads: 3, width: 5 },
+    Sizes { batch: 3, queries: 5, key_batch: 1, keys: 9, heads: 2, width: 8 },
+    Sizes { batch: 4, queries: 33, key_batch: 2, keys: 50, heads: 2, width: 16 },
+    Sizes { batch: 1, queries: 70, key_batch: 1, keys: 77, heads: 8, width: 40 },
+];
+
+impl Sizes {
+    fn lengths(&self) -> [usize; 3] {
+        let keys = self.key_batch * self.keys * self.heads * self.width;
+        [self.batch * self.queries * self.heads * self.width, keys, keys]
+    }
+
+    fn inputs(&self, flat: &[Tensor<1>]) -> [Tensor<3>; 3] {
+        let channels = self.heads * self.width;
+        let shape = |i: usize| match i {
+            0 => [self.batch, self.queries, channels],
+            _ => [self.key_batch, self.keys, channels],
+        };
+        std::array::from_fn(|i| flat[i].clone().reshape(shape(i)))
+    }
+
+    /// Without a mask; with a random one, whose first row leaves no key; causal; both.
+    fn ways(&self) -> Vec<Attention> {
+        let plain = Attention::heads(self.heads);
+        let count = self.key_batch * self.keys;
+        let coins = TorchRng::new(3).rand(count).into_iter().enumerate();
+        let keep = coins.map(|(i, coin)| i >= self.keys && coin < 0.5).collect();
+        let mask = KeyMask { rows: self.key_batch, keys: self.keys, keep };
+        let some: Vec<bool> = TorchRng::new(4).rand(count).iter().map(|c| *c < 0.5).collect();
+        let some = KeyMask { keep: some.into(), ..mask.clone() };
+        let masked = Attention { keep: Some(mask), ..plain.clone() };
+        let partly = Attention { keep: Some(some), ..plain.clone() };
+        let causal = |how: &Attention| Attention { causal: true, ..how.clone() };
+        vec![causal(&plain), causal(&partly), plain, masked, partly]
+    }
+}
+
+#[test]
+fn attention() {
+    for sizes in SIZES {
+        for how in sizes.ways() {
+            let pair = [ops::attention as fn(_, _, _, &Attention) -> _, twins::attention];
+            let [kernel, twin] = pair.map(|f| {
+                let how = how.clone();
+                move |x: &[Tensor<1>]| {
+                    let [q, k, v] = sizes.inputs(x);
+                    flat(f(q, k, v, &how))
+                }
+            });
+            assert_twins(&format!("{sizes:?} {how:?}"), &sizes.lengths(), &kernel, &twin);
+        }
+    }
+}
+
+#[test]
+fn attention_columns() {
+    for sizes in SIZES {
+        let column = |row: usize, j: usize| (7 * row + 5 * j) % sizes.keys;
+        let columns: Vec<Vec<usize>> =
+            (0..sizes.batch).map(|row| vec![column(row, 0), column(row, 1)]).collect();
+        for how in sizes.ways() {
+            let pair = [
+                ops::attention_columns as fn(_, _, _, &Attention, &[Vec<usize>]) -> _,
+                twins::attention_columns,
+            ];
+            let [kernel, twin] = pair.map(|f| {
+                let (how, columns) = (how.clone(), columns.clone());
+                move |x: &[Tensor<1>]| {
+                    let [q, k, v] = sizes.inputs(x);
+                    let (out, maps) = f(q, k, v, &how, &columns);
+                    Tensor::cat(vec![flat(out), flat(maps)], 0)
+                }
+            });
+            assert_twins(&format!("columns {sizes:?} {how:?}"), &sizes.lengths(), &kernel, &twin);
+        }
+    }
+}
