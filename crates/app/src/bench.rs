@@ -15,7 +15,7 @@ use personalize::{
 };
 use serde::Serialize;
 
-use crate::{Compute, Events, Result, VERSION};
+use crate::{Compute, Events, Result, VERSION, estimate::peak_memory};
 
 /// What was typed.
 #[derive(Clone, Debug)]
@@ -150,9 +150,7 @@ impl Bench<'_> {
         self.case("text-encoder", || Ok(encode()))?;
         let context = encode();
         let x = parts.latents("x", 1);
-        self.case("unet", || {
-            Ok(parts.unet.forward(x.clone(), &[500.0], &context, &mut Plain))
-        })?;
+        self.case("unet", || Ok(parts.unet.forward(x.clone(), &[500.0], &context, &mut Plain)))?;
         for (name, count) in [("sample-1", 1), ("sample-4", 4)] {
             let mut denoiser = parts.method.denoiser(&parts.request())?;
             let x = parts.latents("x", count);
@@ -259,14 +257,6 @@ fn latents(base: &Base, size: usize, name: &str, count: usize, device: &Device) 
     from_nchw(values, [count, channels, side, side], device)
 }
 
-/// The most memory this process ever had, bytes. Linux tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
 impl Measured {
     /// Everything, as JSON.
     pub fn json(&self) -> String {
@@ -275,7 +265,8 @@ impl Measured {
 
     /// Lines for people.
     pub fn lines(&self) -> Vec<String> {
-        let memory = |bytes: Option<u64>| bytes.map_or("unknown".into(), crate::estimate::size_text);
+        let memory =
+            |bytes: Option<u64>| bytes.map_or("unknown".into(), crate::estimate::size_text);
         let mut lines = vec![
             format!("vico {}, {}, {} px", self.version, self.features, self.size),
             format!("{:<14}{:>10}   peak memory", "", "seconds"),

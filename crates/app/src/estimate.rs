@@ -30,7 +30,11 @@ impl Memory {
         let counts = base.parameters();
         let learned = 4 * F32 * learned as u64;
         let activations = activations(base, batch, size, size);
-        Self { frozen: compute.value_bytes() * (counts.text + counts.unet) as u64, learned, activations }
+        Self {
+            frozen: compute.value_bytes() * (counts.text + counts.unet) as u64,
+            learned,
+            activations,
+        }
     }
 
     /// Of drawing pictures with an adapter of `learned` values.
@@ -100,6 +104,14 @@ fn available() -> Option<u64> {
     let free = system.available_memory();
     let free = limit.map_or(free, |limit| limit.min(free));
     (free > 0).then_some(free)
+}
+
+/// The most memory this process ever had, bytes. Linux tells.
+pub(crate) fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// `3.4 GB`.

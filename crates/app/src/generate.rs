@@ -127,12 +127,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     writer.finish(result, options.save_latents.as_deref())
 }
 
-fn job(
-    options: &Options,
-    base: &Base,
-    adapter: &Adapter,
-    start: Option<&Start>,
-) -> Result<Job> {
+fn job(options: &Options, base: &Base, adapter: &Adapter, start: Option<&Start>) -> Result<Job> {
     let size = adapter.info.recipe.size;
     let (width, height) = match start {
         None => (options.width.unwrap_or(size), options.height.unwrap_or(size)),

@@ -20,10 +20,9 @@ pub fn run(path: &Path) -> Result<Vec<String>> {
     let mut lines = match Info::from_metadata(&file) {
         Ok(info) => adapter(&info, &file),
         Err(_) if file.metadata().contains_key("vico.format") => {
-            return Err(Info::from_metadata(&file).err().map_or_else(
-                || Error::path(path, "cannot be read"),
-                Error::from,
-            ));
+            return Err(Info::from_metadata(&file)
+                .err()
+                .map_or_else(|| Error::path(path, "cannot be read"), Error::from));
         }
         Err(_) => vec![format!("{}: {}", path.display(), kind(&file))],
     };
@@ -65,7 +64,10 @@ fn adapter(info: &Info, file: &TensorFile) -> Vec<String> {
         format!("placeholder  {}   (started from \"{}\")", info.placeholder, info.init_word),
         format!("base model   {} ({})", info.base_name, info.base_fingerprint),
         format!("steps        {} of {}", info.step, info.recipe.steps),
-        format!("photos       {}", if photos.is_empty() { "none".into() } else { photos.join(", ") }),
+        format!(
+            "photos       {}",
+            if photos.is_empty() { "none".into() } else { photos.join(", ") }
+        ),
         format!("recipe       {recipe}"),
     ]
 }

@@ -106,7 +106,8 @@ impl RunFolder {
         writable(path)?;
         let folder = Self::lock(path)?;
         if Self::holds_run(path) {
-            let what = "holds a run already: continue it with --resume, or choose another --run-dir";
+            let what =
+                "holds a run already: continue it with --resume, or choose another --run-dir";
             return Err(Error::path(path, what));
         }
         folder.write_recipe(run)?;

@@ -198,7 +198,8 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn parse<T: for<'de> Deserialize<'de>>(&self, value: &Value) -> Result<T> {
-        serde_json::from_value(value.clone()).map_err(|e| self.wrong("its JSON", &e.to_string(), "a Stable Diffusion configuration"))
+        serde_json::from_value(value.clone())
+            .map_err(|e| self.wrong("its JSON", &e.to_string(), "a Stable Diffusion configuration"))
     }
 
     fn wrong(&self, key: &str, found: &str, expected: &str) -> Error {
@@ -222,7 +223,8 @@ impl Checker<'_> {
         if (1..=16).contains(&widths.len()) && widths.iter().all(good) {
             return Ok(());
         }
-        let expected = format!("1 to 16 channel counts, each a multiple of norm_num_groups ({groups})");
+        let expected =
+            format!("1 to 16 channel counts, each a multiple of norm_num_groups ({groups})");
         Err(self.wrong(key, &format!("{widths:?}"), &expected))
     }
 }
@@ -330,7 +332,11 @@ impl ScheduleConfig {
             return Err(check.wrong("beta_start .. beta_end", &found, "0 <= start <= end < 1"));
         }
         if !matches!(config.beta_schedule.as_str(), "scaled_linear" | "linear") {
-            return Err(check.wrong("beta_schedule", &config.beta_schedule, "scaled_linear or linear"));
+            return Err(check.wrong(
+                "beta_schedule",
+                &config.beta_schedule,
+                "scaled_linear or linear",
+            ));
         }
         if config.prediction_type != "epsilon" {
             return Err(check.wrong(

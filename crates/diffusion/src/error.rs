@@ -32,7 +32,9 @@ pub enum Error {
     #[error("tokenizer: {0}")]
     Tokenizer(String),
     /// A word that should be one token is several.
-    #[error("the init word \"{word}\" is {count} tokens of CLIP's vocabulary, expected one: choose a plain class word such as \"toy\", \"dog\" or \"teapot\"")]
+    #[error(
+        "the init word \"{word}\" is {count} tokens of CLIP's vocabulary, expected one: choose a plain class word such as \"toy\", \"dog\" or \"teapot\""
+    )]
     NotOneToken {
         /// The word.
         word: String,
@@ -40,7 +42,9 @@ pub enum Error {
         count: usize,
     },
     /// A size the U-Net and VAE cannot work at.
-    #[error("size {width}x{height}: width and height must be multiples of {multiple} and at least {multiple}")]
+    #[error(
+        "size {width}x{height}: width and height must be multiples of {multiple} and at least {multiple}"
+    )]
     Size {
         /// Pixels.
         width: usize,

@@ -92,8 +92,7 @@ impl TextEncoder {
     fn embed(&self, prompts: &[Prompt], learned: Option<Tensor<2>>) -> Tensor<3> {
         let device = self.tokens.device();
         let [positions, width] = self.positions.dims();
-        let ids: Vec<i64> =
-            prompts.iter().flat_map(|p| &p.ids).map(|&id| i64::from(id)).collect();
+        let ids: Vec<i64> = prompts.iter().flat_map(|p| &p.ids).map(|&id| i64::from(id)).collect();
         let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &device);
         let mut rows = self.tokens.clone().select(0, ids);
         if prompts.iter().any(|p| !p.placeholders.is_empty()) {

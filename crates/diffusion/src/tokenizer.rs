@@ -123,10 +123,8 @@ impl Tokenizer {
 
     fn words(&self, prompt: &str, range: Range<usize>, pieces: &mut Vec<Piece>) -> Result<()> {
         let start = range.start;
-        let encoding = self
-            .bpe
-            .encode(&prompt[range], false)
-            .map_err(|e| Error::Tokenizer(e.to_string()))?;
+        let encoding =
+            self.bpe.encode(&prompt[range], false).map_err(|e| Error::Tokenizer(e.to_string()))?;
         let ids = encoding.get_ids().iter().zip(encoding.get_offsets());
         pieces.extend(ids.map(|(&id, &(from, _))| Piece { id, vector: None, at: start + from }));
         Ok(())
@@ -140,11 +138,9 @@ impl Tokenizer {
         let stand_in = placeholder.and_then(|p| self.single(p.text).ok()).unwrap_or(self.end);
         let mut ids = vec![self.start];
         ids.extend(kept.iter().map(|p| if p.vector.is_some() { stand_in } else { p.id }));
-        let end_of_text = kept
-            .iter()
-            .position(|p| p.vector.is_none() && p.id == self.end)
-            .unwrap_or(kept.len())
-            + 1;
+        let end_of_text =
+            kept.iter().position(|p| p.vector.is_none() && p.id == self.end).unwrap_or(kept.len())
+                + 1;
         ids.resize(self.positions, self.end);
         let placeholders = kept.iter().enumerate();
         let placeholders =
@@ -163,7 +159,8 @@ struct Piece {
 
 fn occurrences(prompt: &str, placeholder: &str) -> Vec<Range<usize>> {
     let alphanumeric = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    let touches = |inner: Option<char>, outer: Option<char>| alphanumeric(inner) && alphanumeric(outer);
+    let touches =
+        |inner: Option<char>, outer: Option<char>| alphanumeric(inner) && alphanumeric(outer);
     prompt
         .match_indices(placeholder)
         .filter(|(at, found)| {

@@ -2,8 +2,10 @@
 
 use engine::{
     Tensor,
-    nn::{Conv2d, ConvShape, GroupNorm, Linear, Resize, WeightSource},
-    ops::{self, Attention},
+    nn::{
+        Conv2d, ConvShape, CrossAttention, CrossAttentionShape, GroupNorm, Linear, Resize,
+        WeightSource,
+    },
 };
 
 use crate::{
@@ -218,10 +220,7 @@ fn shape(config: &VaeConfig, inputs: usize, outputs: usize, side: usize) -> Resn
 struct Middle {
     first: Resnet,
     norm: GroupNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    out: Linear,
+    attention: CrossAttention,
     second: Resnet,
 }
 
@@ -233,19 +232,21 @@ impl Middle {
         width: usize,
         side: usize,
     ) -> Result<Self, S::Error> {
-        let part = |p: &str| format!("{name}.attentions.0.{p}");
-        let square = |p: &str| source.linear(&part(p), width, width, true);
+        let attention = format!("{name}.attentions.0");
+        let square = CrossAttentionShape { width, context: width, heads: 1, bias: true };
         let resnet = |j: usize| {
             let shape = shape(config, width, width, side);
             Resnet::build(source, &format!("{name}.resnets.{j}"), shape)
         };
         Ok(Self {
             first: resnet(0)?,
-            norm: source.group_norm(&part("group_norm"), config.norm_num_groups, width, EPSILON)?,
-            query: square("to_q")?,
-            key: square("to_k")?,
-            value: square("to_v")?,
-            out: square("to_out.0")?,
+            norm: source.group_norm(
+                &format!("{attention}.group_norm"),
+                config.norm_num_groups,
+                width,
+                EPSILON,
+            )?,
+            attention: CrossAttention::build(source, &attention, square)?,
             second: resnet(1)?,
         })
     }
@@ -254,9 +255,7 @@ impl Middle {
         let x = self.first.forward(x, None);
         let [b, h, w, c] = x.dims();
         let n = self.norm.forward(x.clone()).reshape([b, h * w, c]);
-        let (q, k) = (self.query.forward(n.clone()), self.key.forward(n.clone()));
-        let mixed = ops::attention(q, k, self.value.forward(n), &Attention::heads(1));
-        let x = x + self.out.forward(mixed).reshape([b, h, w, c]);
+        let x = x + self.attention.forward(n.clone(), &n, None).reshape([b, h, w, c]);
         self.second.forward(x, None)
     }
 }

@@ -109,7 +109,8 @@ impl Golden {
     /// # Panics
     /// If there is none.
     pub fn cases_between(&self, prefix: &str, suffix: &str) -> Vec<String> {
-        let between = |name: &str| name.strip_prefix(prefix)?.strip_suffix(suffix).map(str::to_owned);
+        let between =
+            |name: &str| name.strip_prefix(prefix)?.strip_suffix(suffix).map(str::to_owned);
         let cases: Vec<String> = self.file.names().filter_map(between).collect();
         assert!(!cases.is_empty(), "no golden name begins with {prefix} and ends with {suffix}");
         cases

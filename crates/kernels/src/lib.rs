@@ -22,4 +22,4 @@ pub use norm::{GroupNorm, LayerNorm};
 pub use optim::AdamWStep;
 pub use resample::{upsample_nearest, upsample_nearest_backward};
 pub use scratch::release_scratch;
-pub use simd::{LEVEL_VARIABLE, Level, level};
+pub use simd::{LEVEL_VARIABLE, Level, UnknownLevel, level, level_setting};

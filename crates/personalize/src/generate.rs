@@ -140,9 +140,10 @@ impl Prompts {
     /// Sentences about words that do not fit the text encoder.
     pub fn warnings(&self) -> Vec<String> {
         let cut = |which: &str, prompt: &Prompt| {
-            prompt.dropped.as_ref().map(|words| {
-                format!("the {which} is too long, this part is not used: \"{words}\"")
-            })
+            prompt
+                .dropped
+                .as_ref()
+                .map(|words| format!("the {which} is too long, this part is not used: \"{words}\""))
         };
         let both = [cut("prompt", &self.positive), cut("negative prompt", &self.negative)];
         both.into_iter().flatten().collect()

@@ -45,5 +45,5 @@ pub fn sheet(photo: &Picture, views: &[MaskView]) -> Picture {
         .map(|v| format!("{}: {}x{}, {:.0} %", v.site.index, v.width, v.height, 100.0 * v.share()))
         .collect();
     let pictures = views.iter().map(|view| view.over(photo)).collect();
-    labelled_sheet(&[(format!("layer: grid, object   {}", layers.join("   ")), pictures)], GAP)
+    labelled_sheet(&[(format!("layer: grid, object | {}", layers.join(" | ")), pictures)], GAP)
 }

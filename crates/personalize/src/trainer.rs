@@ -69,8 +69,7 @@ impl<'a> Trainer<'a> {
     pub fn advance(&mut self) -> Result<Report> {
         let step = self.steps() + 1;
         let mut gradients = Gradients::default();
-        let mut report =
-            Report { step, loss: 0.0, parts: Default::default(), gradient_norm: 0.0 };
+        let mut report = Report { step, loss: 0.0, parts: Default::default(), gradient_norm: 0.0 };
         let share = 1.0 / self.recipe.accumulate as f64;
         for index in 0..self.recipe.accumulate {
             let batch = self.batch(step, index)?;
@@ -121,10 +120,8 @@ impl<'a> Trainer<'a> {
         let (photo, reference) = (&self.dataset.photos[photo], &self.dataset.photos[reference]);
         let normal = |what: &str, count| self.draw.normal(&format!("{name} {what}"), count);
         let template = self.draw.below(&format!("{name} caption"), TEMPLATES.len());
-        let placeholder = Placeholder {
-            text: &self.recipe.placeholder,
-            vectors: self.method.token_vectors(),
-        };
+        let placeholder =
+            Placeholder { text: &self.recipe.placeholder, vectors: self.method.token_vectors() };
         let caption = captions::caption(template, placeholder.text);
         let latents = photo.sample(normal("latents", photo.len()));
         let [_, h, w, c] = latents.dims();

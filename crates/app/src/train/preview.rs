@@ -11,7 +11,7 @@ use personalize::{
     trainer::Trainer,
 };
 
-use super::{Logged, Parts};
+use super::{Logged, steps::Parts};
 use crate::{Event, Events, Result};
 
 /// Gap between the pictures of a sheet, pixels.

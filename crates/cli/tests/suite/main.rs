@@ -1,6 +1,7 @@
 //! The program as its users run it, on the small golden model.
 
 mod drawing;
+mod full_size;
 mod mistakes;
 mod training;
 mod vico;

@@ -20,9 +20,13 @@ fn a_training_leaves_an_adapter_and_a_run_folder() {
     }
     let adapter = TensorFile::open(place.path("adapter.safetensors")).unwrap();
     let metadata = adapter.metadata();
-    for (key, value) in
-        [("method", "vico"), ("placeholder", "*"), ("init_word", "toy"), ("seed", "0"), ("step", "4")]
-    {
+    for (key, value) in [
+        ("method", "vico"),
+        ("placeholder", "*"),
+        ("init_word", "toy"),
+        ("seed", "0"),
+        ("step", "4"),
+    ] {
         assert_eq!(metadata[&format!("vico.{key}")], value, "{key}");
     }
     assert!(metadata["vico.recipe"].contains("lr_attention"));
@@ -115,7 +119,10 @@ fn other_files_in_the_folder_are_named() {
 fn a_dry_run_writes_nothing() {
     let place = Place::new();
     let said = place.train(&["--dry-run"]).done().said();
-    assert!(said.contains("lr_attention = 0.00001") || said.contains("lr_attention = 1e-5"), "{said}");
+    assert!(
+        said.contains("lr_attention = 0.00001") || said.contains("lr_attention = 1e-5"),
+        "{said}"
+    );
     assert_eq!(place.list("."), ["photos"]);
 }
 

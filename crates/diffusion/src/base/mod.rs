@@ -116,8 +116,7 @@ impl Base {
     /// The same model, whose parts keep their weights as `how` says; without this in
     /// f32, fast rather than compact.
     pub fn kept(self, how: &Frozen) -> Self {
-        let [text, unet, vae] =
-            [self.text, self.unet, self.vae].map(|part| part.kept(how.clone()));
+        let [text, unet, vae] = [self.text, self.unet, self.vae].map(|part| part.kept(how.clone()));
         Self { text, unet, vae, ..self }
     }
 

@@ -120,8 +120,7 @@ impl Shapes<'_> {
         let model = "first_stage_model";
         let conv = |l: usize, b: usize| format!("{model}.encoder.down.{l}.block.{b}.conv1.weight");
         let levels = self.count(|l| conv(l, 0));
-        let widths =
-            (0..levels).map(|l| self.dim(&conv(l, 0), 0)).collect::<Result<Vec<_>>>()?;
+        let widths = (0..levels).map(|l| self.dim(&conv(l, 0), 0)).collect::<Result<Vec<_>>>()?;
         Ok(json!({
             "in_channels": self.dim(&format!("{model}.encoder.conv_in.weight"), 1)?,
             "out_channels": self.dim(&format!("{model}.decoder.conv_out.weight"), 0)?,

@@ -4,6 +4,7 @@
 //! connections beside them. That one list serves sampling, the reference pass
 //! that stops early, and block-wise replay, which walks it backward.
 
+mod block;
 mod build;
 mod processor;
 mod replay;
@@ -17,6 +18,7 @@ use engine::{
     ops,
 };
 
+pub use block::Block;
 pub use processor::{Plain, Processor};
 pub use replay::{Recording, Replay};
 pub use site::{Part, Site, sites};

@@ -36,8 +36,7 @@ fn golden_inside_of_a_pass() {
     for case in golden.cases(".inner.conv_in") {
         let name = |part: &str| format!("{case}.{part}");
         let x = from_nchw(golden.f32(&name("x")), golden.shape(&name("x")), &device);
-        let timesteps: Vec<f64> =
-            golden.i64(&name("t")).into_iter().map(|t| t as f64).collect();
+        let timesteps: Vec<f64> = golden.i64(&name("t")).into_iter().map(|t| t as f64).collect();
         let shape = golden.shape(&name("context"));
         let context = engine::tensor(golden.f32(&name("context")), shape, &device);
 

@@ -41,7 +41,8 @@ fn unet_inner(config: &UNetConfig, name: &str) -> String {
             "attentions" => format!("output_blocks.{}.1.{rest}", at + index),
             // The upsampler stands behind the attention, where there is one.
             _ => {
-                let place = if config.up_block_types[level].starts_with("CrossAttn") { 2 } else { 1 };
+                let place =
+                    if config.up_block_types[level].starts_with("CrossAttn") { 2 } else { 1 };
                 format!("output_blocks.{}.{place}.{rest}", at + per_level - 1)
             }
         };

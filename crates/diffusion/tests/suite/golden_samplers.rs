@@ -52,7 +52,12 @@ fn trajectory(case: &str, sampler: Sampler, eta: f64) {
     };
     let mut seen = 0;
     let mut watch = |i: usize, x: &Tensor<4>| {
-        assert_close(&format!("{case} step {i}"), &values(x.clone()), &want[i * size..][..size], 1e-4);
+        assert_close(
+            &format!("{case} step {i}"),
+            &values(x.clone()),
+            &want[i * size..][..size],
+            1e-4,
+        );
         seen += 1;
         Ok(())
     };

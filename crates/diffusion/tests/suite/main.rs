@@ -9,7 +9,10 @@ mod placeholder;
 
 use std::path::{Path, PathBuf};
 
-use diffusion::{Base, layout::{from_nchw, to_nchw}};
+use diffusion::{
+    Base,
+    layout::{from_nchw, to_nchw},
+};
 use engine::Tensor;
 use golden::Golden;
 

@@ -168,10 +168,8 @@ fn single_files_of_other_kinds_are_named() {
 
 #[test]
 fn folder_and_single_file_are_the_same_model() {
-    let fingerprints: Vec<String> = super::tiny_files()
-        .iter()
-        .map(|path| super::open(path).fingerprint().unwrap())
-        .collect();
+    let fingerprints: Vec<String> =
+        super::tiny_files().iter().map(|path| super::open(path).fingerprint().unwrap()).collect();
     assert!(fingerprints.iter().all(|f| *f == fingerprints[0]), "{fingerprints:?}");
     let counts: Vec<_> =
         super::tiny_files().iter().map(|path| super::open(path).parameters().unet).collect();

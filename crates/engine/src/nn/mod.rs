@@ -5,11 +5,13 @@
 //! collect gradients. The model code is the same for both.
 
 mod conv;
+mod cross_attention;
 mod frozen;
 mod linear;
 mod norm;
 
 pub use conv::{Conv2d, ConvShape};
+pub use cross_attention::{CrossAttention, CrossAttentionShape};
 pub use frozen::Frozen;
 pub use kernels::{Precision, Resize};
 pub use linear::Linear;

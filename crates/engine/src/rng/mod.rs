@@ -171,9 +171,8 @@ fn seeded_by(key: &[u32]) -> Vec<u32> {
         }
     };
     for _ in 0..SIZE.max(key.len()) {
-        state[i] = (state[i] ^ mix(state[i - 1], 1_664_525))
-            .wrapping_add(key[j])
-            .wrapping_add(j as u32);
+        state[i] =
+            (state[i] ^ mix(state[i - 1], 1_664_525)).wrapping_add(key[j]).wrapping_add(j as u32);
         advance(&mut state, &mut i);
         j = (j + 1) % key.len();
     }

@@ -17,7 +17,9 @@ pub(super) const KEY_TILE: usize = 96;
 /// evenly, which is what a softmax makes of equal lowest scores; no gradient reaches
 /// queries and keys through it.
 ///
-/// Results do not depend on the number of threads.
+/// Results do not depend on the number of threads. Their errors, relative to the
+/// greatest value, are up to 1.5e-6, or 1e-2 with factors of bf16, those of gradients
+/// twice that, for scores of a few units; errors grow with the scores.
 #[derive(Clone, Copy, Debug)]
 pub struct Attention<'a> {
     /// The instructions to use.

@@ -54,7 +54,8 @@ impl PackedConv3x3 {
     ///
     /// # Panics
     /// If a slice does not have the size that the shape asks for, a number of channels
-    /// is zero, a Winograd algorithm is asked to halve, or the processor lacks the level.
+    /// is zero, a Winograd algorithm is asked to halve, F(4x4) to use bf16, or the
+    /// processor lacks the level.
     pub fn new(
         shape: ConvShape,
         weight: &[f32],
@@ -65,6 +66,8 @@ impl PackedConv3x3 {
         let ConvOptions { algorithm, level, precision } = options;
         assert!(inputs > 0 && outputs > 0, "a convolution of {inputs} by {outputs} channels");
         assert_eq!(weight.len(), outputs * inputs * 9, "weight of {outputs} by {inputs} by 3x3");
+        let too_coarse = algorithm == Algorithm::Winograd4 && precision == Precision::Bf16;
+        assert!(!too_coarse, "F(4x4) is too inexact with bf16");
         let winograd = |tile| {
             assert_eq!(resize.stride(), 1, "Winograd's filtering has stride 1");
             let weights = Winograd::new(tile, weight, [inputs, outputs], level, precision);

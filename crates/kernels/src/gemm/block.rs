@@ -86,6 +86,7 @@ impl Product<'_> {
         assert!(right.iter().all(|r| r.columns() == self.columns()), "columns");
         assert!(right.iter().all(|r| r.is_pairs() == self.is_pairs()), "one kind of cells");
         assert!(left.rows.count == out.rows.count && left.rows.run == out.rows.run, "rows");
+        assert!(out.rows.are_apart(self.columns()), "rows of the result overlap");
         if let Base::Bias(bias) = base {
             assert_eq!(bias.len(), self.columns(), "a bias for each column");
         }

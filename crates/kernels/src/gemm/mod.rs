@@ -13,9 +13,9 @@
 //!  h +---------+---------+           +---------+  +---------+
 //! ```
 //!
-//! The *left* factor is not packed: the micro-kernel ([`tile`]) broadcasts single
+//! The *left* factor is not packed: the micro-kernel ([`tile()`]) broadcasts single
 //! values of it from `TILE_ROWS` strided rows, and keeps a tile of `TILE_ROWS` rows
-//! by one panel of sums in registers. [`block`] moves the tile over a range of rows
+//! by one panel of sums in registers. [`block()`] moves the tile over a range of rows
 //! and panels in blocks of the depth, [`parallel`] hands such ranges to threads.
 //!
 //! Every value of the result is summed in the same order whatever the number of

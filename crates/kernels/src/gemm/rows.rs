@@ -33,6 +33,15 @@ impl Rows {
         run / self.lines * self.image + run % self.lines * self.line + x * self.row
     }
 
+    /// Whether `columns` values of each row lie apart from those of all others.
+    pub(crate) fn are_apart(&self, columns: usize) -> bool {
+        let run = (self.run - 1) * self.row + columns;
+        let image = (self.lines - 1) * self.line + run;
+        (self.count.min(self.run) <= 1 || self.row >= columns)
+            && (self.count <= self.run || self.lines == 1 || self.line >= run)
+            && (self.count <= self.run * self.lines || self.image >= image)
+    }
+
     /// The rows from `row` on that lie in its run, as far as `end`.
     #[inline(always)]
     pub(crate) fn run_end(&self, row: usize, end: usize) -> usize {

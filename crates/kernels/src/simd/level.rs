@@ -64,22 +64,38 @@ impl Level {
     }
 }
 
-/// The level that kernels use unless they are given another: the processor's
-/// best, lowered by [`LEVEL_VARIABLE`].
-///
-/// The variable is read once, at the first call. A level that the processor
+/// [`LEVEL_VARIABLE`] holds a word that names no level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{LEVEL_VARIABLE} is set to {found:?}, which names no vector instructions: \
+     set it to avx512, avx2, neon or portable, or leave it unset"
+)]
+pub struct UnknownLevel {
+    /// What it holds.
+    pub found: String,
+}
+
+/// The processor's best level, lowered by [`LEVEL_VARIABLE`]: one that the processor
 /// lacks falls to the next lower one.
 ///
-/// # Panics
+/// # Errors
 /// If the variable holds a word that names no level.
+pub fn level_setting() -> Result<Level, UnknownLevel> {
+    let Some(found) = std::env::var_os(LEVEL_VARIABLE) else {
+        return Ok(Level::available().next().unwrap_or(Level::Portable));
+    };
+    let found = found.to_string_lossy().into_owned();
+    Level::from_name(&found).ok_or(UnknownLevel { found })
+}
+
+/// The level that kernels use unless they are given another: [`level_setting`], read
+/// once.
+///
+/// # Panics
+/// If the setting is an error. A program reads [`level_setting`] first, to say so.
 pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
-    *LEVEL.get_or_init(|| match std::env::var(LEVEL_VARIABLE) {
-        Ok(name) => Level::from_name(&name).unwrap_or_else(|| {
-            panic!("{LEVEL_VARIABLE}={name} names no level: avx512, avx2, neon or portable")
-        }),
-        Err(_) => Level::available().next().unwrap_or(Level::Portable),
-    })
+    *LEVEL.get_or_init(|| level_setting().unwrap_or_else(|error| panic!("{error}")))
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -21,7 +21,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
 use half::bf16;
-pub use level::{LEVEL_VARIABLE, Level, level};
+pub use level::{LEVEL_VARIABLE, Level, UnknownLevel, level, level_setting};
 
 /// A vector of f32 lanes and what can be done with it.
 ///

@@ -278,6 +278,35 @@ fn factors_rounded_to_bf16() {
     }
 }
 
+/// What `Attention` promises, relative to the greatest value of each result.
+#[test]
+fn stated_errors() {
+    for case in [Case::new(1, 256, 256, 1, 40), Case::new(1, 128, 77, 1, 160)] {
+        let inputs = case.inputs();
+        let expected = twin(&case, &inputs, true).results;
+        for level in Level::available() {
+            for (precision, bound) in [(Precision::F32, 1.5e-6), (Precision::Bf16, 1e-2)] {
+                let actual = computed(&case, &inputs, true, level, precision);
+                let results = [
+                    (&actual.out, &expected.out),
+                    (&actual.columns, &expected.columns),
+                    (&actual.dq, &expected.dq),
+                    (&actual.dk, &expected.dk),
+                    (&actual.dv, &expected.dv),
+                ];
+                for (i, (actual, expected)) in results.into_iter().enumerate() {
+                    let greatest = expected.iter().fold(0.0, |m: f64, e| m.max(e.abs()));
+                    for (a, e) in actual.iter().zip(expected) {
+                        let error = (f64::from(*a) - e).abs() / greatest;
+                        let bound = if i < 2 { bound } else { 2.0 * bound };
+                        assert!(error <= bound, "{level:?} {precision:?} {i}: {error:.1e}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn odd_sizes() {
     check(&Case::new(1, 1, 1, 1, 1));

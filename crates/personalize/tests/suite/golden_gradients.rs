@@ -9,8 +9,7 @@ use golden::{Golden, assert_close, relative_error};
 use personalize::methods::{
     Batch, Method,
     vico::{
-        TOKEN, Vico,
-        block::ImageBlock,
+        TOKEN, Vico, block,
         inject::{Blocks, Inject},
         loss::{self, Inputs, distance},
         reference::Capture,
@@ -56,8 +55,7 @@ fn golden_loss_and_gradients() {
     let context = tiny.text.forward(&batch.prompts, Some(vico.token()));
     let inputs = inputs(&golden, &tiny, &batch, context);
     let (params, blocks) = (vico.params(), vico.blocks());
-    let got =
-        loss::evaluate(&tiny.unet, vico.sites(), params, &blocks, &inputs, STILL.regulariser);
+    let got = loss::evaluate(&tiny.unet, vico.sites(), params, &blocks, &inputs, STILL.regulariser);
 
     assert_layers(&golden, "grad", &got.layers);
     assert_close("eps", &values(got.predicted), &golden.f32("eps"), TOLERANCE);
@@ -122,7 +120,7 @@ fn whole_tape(tiny: &Tiny, vico: &Vico, batch: &Batch, inputs: Inputs) -> Gradie
     let token = leaves.tensor(TOKEN, [shape[0], shape[1]]);
     let context = tiny.text.forward(&batch.prompts, Some(token));
     let build = |site: &diffusion::unet::Site| {
-        let Ok(block) = ImageBlock::build(&leaves, site);
+        let Ok(block) = block::build(&leaves, site);
         (site.index, block)
     };
     let blocks: Blocks = vico.sites().iter().map(build).collect();

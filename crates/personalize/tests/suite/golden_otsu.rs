@@ -34,6 +34,7 @@ fn golden_otsu() {
 fn assert_same(what: &str, got: &[f32], want: &[f32], tolerance: f64) {
     let nan = |values: &[f32]| values.iter().map(|v| v.is_nan()).collect::<Vec<_>>();
     assert_eq!(nan(got), nan(want), "{what}: places without a number");
-    let numbers = |values: &[f32]| values.iter().copied().filter(|v| !v.is_nan()).collect::<Vec<_>>();
+    let numbers =
+        |values: &[f32]| values.iter().copied().filter(|v| !v.is_nan()).collect::<Vec<_>>();
     assert_close(what, &numbers(got), &numbers(want), tolerance);
 }

@@ -1,6 +1,11 @@
 //! The small golden pipeline and the golden ViCo weights on it.
 
-use diffusion::{Base, Prompt, Schedule, layout::{from_nchw, to_nchw}, text::TextEncoder, unet::UNet};
+use diffusion::{
+    Base, Prompt, Schedule,
+    layout::{from_nchw, to_nchw},
+    text::TextEncoder,
+    unet::UNet,
+};
 use engine::{
     Tensor,
     params::{Param, Params},

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use diffusion::unet::{Processor, Replay, Site};
+use diffusion::unet::{Block, Processor, Replay, Site};
 use engine::{
     Tensor,
     params::{Gradients as Sums, Params},
     replay::{Gradients, Seeds, leaf},
 };
 
-use super::{
-    block::{self, ImageBlock},
-    reference::Layers,
-};
+use super::{block, reference::Layers};
 /// The blocks by transformer number.
-pub type Blocks = BTreeMap<usize, ImageBlock>;
+pub type Blocks = BTreeMap<usize, Block>;
 
 /// Lets the noisy stream read from the reference's layers.
 pub struct Inject<'a> {
@@ -27,7 +24,7 @@ pub struct Inject<'a> {
 impl Processor for Inject<'_> {
     fn after_block(&mut self, site: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
         match (self.blocks.get(&site.index), self.layers.get(&site.index)) {
-            (Some(block), Some(layer)) => block.forward(tokens, layer.tokens.clone(), &layer.keep),
+            (Some(block), Some(layer)) => block.forward(tokens, &layer.tokens, Some(&layer.keep)),
             _ => tokens,
         }
     }
@@ -58,8 +55,8 @@ impl Processor for InjectBack<'_> {
         let Some(layer) = self.layers.get(&site.index) else { return tokens };
         let weights = self.params.starting_with(&block::prefix(site)).leaves();
         let reference = leaf(&layer.tokens);
-        let Ok(block) = ImageBlock::build(&weights, site);
-        let out = block.forward(tokens, reference.clone(), &layer.keep);
+        let Ok(block) = block::build(&weights, site);
+        let out = block.forward(tokens, &reference, Some(&layer.keep));
         self.leaves = Some((site.index, weights, reference));
         out
     }

@@ -19,7 +19,6 @@ use engine::{
 };
 
 use self::{
-    block::ImageBlock,
     denoiser::VicoDenoiser,
     inject::Blocks,
     loss::{Inputs, Parts},
@@ -84,7 +83,8 @@ impl Vico {
         rates: Rates,
     ) -> Result<Self> {
         let sites = block::sites(all_sites);
-        let mut expected: Vec<(String, Vec<usize>)> = sites.iter().flat_map(block::weights).collect();
+        let mut expected: Vec<(String, Vec<usize>)> =
+            sites.iter().flat_map(block::weights).collect();
         let vectors = params.get(TOKEN).map_or(1, |p| p.shape()[0]);
         expected.push((TOKEN.into(), vec![vectors, token_width]));
         super::check_params(&params, &expected)?;
@@ -114,18 +114,15 @@ impl Vico {
 
     fn build_blocks(&self, source: &impl WeightSource<Error = Infallible>) -> Blocks {
         let build = |site: &Site| {
-            let Ok(block) = ImageBlock::build(source, site);
+            let Ok(block) = block::build(source, site);
             (site.index, block)
         };
         self.sites.iter().map(build).collect()
     }
 
     fn inputs(&self, frozen: &Frozen, batch: &Batch, context: Tensor<3>) -> Inputs {
-        let noisy = frozen.schedule.add_noise(
-            batch.latents.clone(),
-            batch.noise.clone(),
-            &batch.timesteps,
-        );
+        let noisy =
+            frozen.schedule.add_noise(batch.latents.clone(), batch.noise.clone(), &batch.timesteps);
         Inputs {
             noisy,
             noise: batch.noise.clone(),

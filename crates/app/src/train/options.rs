@@ -1,0 +1,147 @@
+//! What was typed, and the recipe it amounts to.
+
+use std::path::PathBuf;
+
+use diffusion::Base;
+use personalize::Recipe;
+
+use crate::{
+    Error, Result,
+    run_folder::{Outputs, Run},
+};
+
+/// What was typed.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Folder of photos; may be left out when a run is resumed.
+    pub photos: Option<PathBuf>,
+    /// Base model; may be left out when a run is resumed.
+    pub base: Option<PathBuf>,
+    /// Class word.
+    pub init_word: Option<String>,
+    /// The adapter file.
+    pub output: Option<PathBuf>,
+    /// Run folder; beside the adapter if not given.
+    pub run_dir: Option<PathBuf>,
+    /// Go on from the newest checkpoint of the run folder.
+    pub resume: bool,
+    /// Parts of the recipe.
+    pub recipe: RecipeOptions,
+    /// Steps between checkpoints.
+    pub checkpoint_every: Option<u64>,
+    /// Steps between previews.
+    pub preview_every: Option<u64>,
+    /// Prompts of the previews.
+    pub preview_prompts: Vec<String>,
+    /// Leave the photos' latents out of the adapter.
+    pub without_photos: bool,
+    /// Say what would be done, and stop.
+    pub dry_run: bool,
+}
+
+/// Parts of the recipe that were typed.
+#[derive(Clone, Debug, Default)]
+pub struct RecipeOptions {
+    /// Optimizer steps.
+    pub steps: Option<u64>,
+    /// Samples a pass.
+    pub batch: Option<usize>,
+    /// Batches a step.
+    pub accumulate: Option<usize>,
+    /// Picture side, pixels.
+    pub size: Option<usize>,
+    /// Learning rate of the token.
+    pub lr_token: Option<f64>,
+    /// Learning rate of image attention.
+    pub lr_attention: Option<f64>,
+    /// Weight of the regulariser.
+    pub reg_weight: Option<f64>,
+    /// Text that stands for the token.
+    pub placeholder: Option<String>,
+    /// Seed.
+    pub seed: Option<u64>,
+}
+
+impl RecipeOptions {
+    fn apply(&self, recipe: &mut Recipe) {
+        fn put<T: Clone>(typed: &Option<T>, into: &mut T) {
+            if let Some(value) = typed {
+                *into = value.clone();
+            }
+        }
+        put(&self.steps, &mut recipe.steps);
+        put(&self.batch, &mut recipe.batch);
+        put(&self.accumulate, &mut recipe.accumulate);
+        put(&self.size, &mut recipe.size);
+        put(&self.lr_token, &mut recipe.lr_token);
+        put(&self.lr_attention, &mut recipe.lr_attention);
+        put(&self.reg_weight, &mut recipe.reg_weight);
+        put(&self.placeholder, &mut recipe.placeholder);
+        put(&self.seed, &mut recipe.seed);
+    }
+}
+
+/// Steps between checkpoints where nothing was typed.
+const CHECKPOINT_EVERY: u64 = 100;
+
+/// The run folder that was named, or `NAME.run` beside the adapter.
+pub(super) fn run_dir(options: &Options) -> Result<PathBuf> {
+    let beside = || options.output.as_ref().map(|output| output.with_extension("run"));
+    options.run_dir.clone().or_else(beside).ok_or_else(|| {
+        let which = if options.resume { "--resume RUN_DIR" } else { "--output" };
+        Error::Usage(format!("{which} is missing"))
+    })
+}
+
+/// The recipe: the paper's, or the resumed run's, with what was typed.
+pub(super) fn recipe(options: &Options, old: Option<&Run>, base: &Base) -> Result<Recipe> {
+    let mut recipe = match (old, &options.init_word) {
+        (Some(run), _) => run.recipe.clone(),
+        (None, Some(word)) => Recipe::vico(word, base.default_size()),
+        (None, None) => {
+            let advice = "--init-word is missing: a single class word such as toy, dog or teapot";
+            return Err(Error::Usage(advice.into()));
+        }
+    };
+    options.recipe.apply(&mut recipe);
+    recipe.check()?;
+    base.check_size(recipe.size, recipe.size)?;
+    let tokenizer = base.tokenizer()?;
+    tokenizer.single(&recipe.init_word)?;
+    if let Some(run) = old {
+        let same = Recipe { steps: recipe.steps, ..run.recipe.clone() };
+        let word = options.init_word.as_ref().unwrap_or(&recipe.init_word);
+        if recipe != same || *word != recipe.init_word {
+            return Err(Error::Usage(
+                "a resumed run keeps its recipe; only --steps may change: leave the other options \
+                 out, or start a new run in another --run-dir"
+                    .into(),
+            ));
+        }
+    }
+    Ok(recipe)
+}
+
+pub(super) fn outputs(
+    options: &Options,
+    old: Option<&Run>,
+    adapter: PathBuf,
+    recipe: &Recipe,
+) -> Outputs {
+    let old = old.map(|run| &run.outputs);
+    let default_prompt = || vec![format!("a photo of {} on the beach", recipe.placeholder)];
+    let prompts = match (options.preview_prompts.is_empty(), old) {
+        (false, _) => options.preview_prompts.clone(),
+        (true, Some(old)) => old.preview_prompts.clone(),
+        (true, None) => default_prompt(),
+    };
+    let checkpoint_every = options.checkpoint_every.or(old.map(|o| o.checkpoint_every));
+    let preview_every = options.preview_every.or(old.map(|o| o.preview_every));
+    Outputs {
+        adapter,
+        without_photos: options.without_photos || old.is_some_and(|o| o.without_photos),
+        checkpoint_every: checkpoint_every.unwrap_or(CHECKPOINT_EVERY),
+        preview_every: preview_every.unwrap_or(0),
+        preview_prompts: prompts,
+    }
+}

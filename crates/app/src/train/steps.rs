@@ -1,0 +1,154 @@
+//! The steps of a training, and what they leave on disk.
+
+use diffusion::{Base, Placeholder, Schedule, Tokenizer, text::TextEncoder, unet::UNet};
+use engine::{Device, optim::AdamW};
+use personalize::{
+    Adapter, Error as RunError,
+    adapter::{Info, Photo},
+    checkpoint,
+    dataset::Dataset,
+    draw::Draw,
+    methods::{Method, vico},
+    trainer::Trainer,
+};
+
+use super::{Logged, preview::Preview};
+use crate::{
+    Event, Events, Result, VERSION, adapter_file,
+    estimate::{peak_memory, size_text, time_text},
+    run_folder::{Run, RunFolder},
+};
+
+/// Everything frozen that a training holds.
+pub(super) struct Parts<'a> {
+    pub run: &'a Run,
+    pub base: &'a Base,
+    pub tokenizer: &'a Tokenizer,
+    pub text: &'a TextEncoder,
+    pub unet: &'a UNet,
+    pub schedule: &'a Schedule,
+}
+
+/// Passes of the U-Net that a training step of one sample amounts to: two
+/// streams forward, both again and backward in the replay.
+const PASSES_PER_STEP: f64 = 6.5;
+
+impl Parts<'_> {
+    pub fn method(
+        &self,
+        resumed: Option<(Adapter, AdamW)>,
+        device: &Device,
+    ) -> Result<(Box<dyn Method>, Option<AdamW>)> {
+        if let Some((adapter, optimizer)) = resumed {
+            let method = adapter_file::method(&adapter, self.unet.sites(), self.text.width())?;
+            return Ok((method, Some(optimizer)));
+        }
+        let recipe = &self.run.recipe;
+        let token = self.text.token_embedding(self.tokenizer.single(&recipe.init_word)?);
+        let draw = Draw::new(recipe.seed);
+        let fresh = vico::Vico::new(self.unet.sites(), token, recipe.rates(), &draw, device);
+        Ok((Box::new(fresh), None))
+    }
+
+    /// Times one pass of the U-Net and says how long the training will take.
+    pub fn say_time(&self, dataset: &Dataset, trainer: &Trainer, logged: &mut Logged) {
+        let latents = dataset.photos[0].mode();
+        let width = self.text.width();
+        let positions = self.base.configs().text.max_position_embeddings;
+        let context =
+            engine::tensor(vec![0.0; positions * width], [1, positions, width], &latents.device());
+        let start = std::time::Instant::now();
+        let out = self.unet.forward(latents, &[0.0], &context, &mut diffusion::unet::Plain);
+        engine::values(out);
+        let recipe = &self.run.recipe;
+        let samples = (recipe.batch * recipe.accumulate) as f64;
+        let step = start.elapsed().as_secs_f64() * PASSES_PER_STEP * samples;
+        let left = recipe.steps.saturating_sub(trainer.steps()) as f64;
+        (logged as &mut dyn Events).note(format!(
+            "about {} a step, {} in all",
+            time_text(step),
+            time_text(step * left)
+        ));
+    }
+
+    pub fn steps(
+        &self,
+        trainer: &mut Trainer,
+        dataset: &Dataset,
+        preview: &Preview,
+        logged: &mut Logged,
+    ) -> Result<()> {
+        let (recipe, outputs) = (&self.run.recipe, &self.run.outputs);
+        let total = recipe.steps;
+        logged.event(&Event::Training { done: trainer.steps(), total });
+        let due = |every: u64, step: u64| every > 0 && step % every == 0;
+        let mut saved = trainer.steps();
+        while trainer.steps() < total {
+            if logged.stopped() {
+                self.checkpoint(trainer, dataset, logged)?;
+                return Err(RunError::Stopped.into());
+            }
+            let report = trainer.advance()?;
+            logged.folder.metrics(&report)?;
+            let step = report.step;
+            logged.event(&Event::Step(report));
+            if due(outputs.checkpoint_every, step) {
+                self.checkpoint(trainer, dataset, logged)?;
+                preview.masks(self, trainer, dataset, logged)?;
+                saved = step;
+            }
+            if due(outputs.preview_every, step) {
+                preview.pictures(self, trainer, dataset, logged)?;
+            }
+        }
+        if saved < total || total == 0 {
+            self.checkpoint(trainer, dataset, logged)?;
+            preview.masks(self, trainer, dataset, logged)?;
+        }
+        let adapter = self.adapter(trainer, dataset);
+        adapter.save(&outputs.adapter)?;
+        logged.event(&Event::Wrote(outputs.adapter.clone()));
+        if let Some(bytes) = peak_memory() {
+            (logged as &mut dyn Events).note(format!("peak memory {}", size_text(bytes)));
+        }
+        Ok(())
+    }
+
+    /// An adapter of what is learned so far.
+    fn adapter(&self, trainer: &Trainer, dataset: &Dataset) -> Adapter {
+        let recipe = &self.run.recipe;
+        let info = Info {
+            method: recipe.method.clone(),
+            placeholder: recipe.placeholder.clone(),
+            init_word: recipe.init_word.clone(),
+            base_name: self.base.name(),
+            base_fingerprint: self.run.inputs.base_fingerprint.clone(),
+            recipe: recipe.clone(),
+            step: trainer.steps(),
+            version: VERSION.into(),
+        };
+        let photos = if self.run.outputs.without_photos {
+            Vec::new()
+        } else {
+            dataset.photos.iter().map(Photo::new).collect()
+        };
+        Adapter { info, params: trainer.method.params().clone(), photos }
+    }
+
+    /// The adapter as it is, and the state to resume from.
+    fn checkpoint(&self, trainer: &Trainer, dataset: &Dataset, logged: &mut Logged) -> Result<()> {
+        if trainer.steps() == 0 {
+            return Ok(());
+        }
+        let adapter = self.adapter(trainer, dataset);
+        let path = logged.folder.at_step("checkpoints", trainer.steps(), "safetensors");
+        adapter.save(&path)?;
+        logged.event(&Event::Wrote(path));
+        let state = RunFolder::state(logged.folder.path());
+        Ok(checkpoint::save(&state, &adapter, &trainer.optimizer)?)
+    }
+
+    pub fn placeholder(&self, method: &dyn Method) -> Placeholder<'_> {
+        Placeholder { text: &self.run.recipe.placeholder, vectors: method.token_vectors() }
+    }
+}
