@@ -40,7 +40,7 @@ pub struct Conv2d(Weights);
 #[derive(Clone, Debug)]
 enum Weights {
     Frozen(Packed<PackedConv3x3>),
-    Tensors(Resize, Tensor<4>, Tensor<1>),
+    Tensors(Resize, Box<(Tensor<4>, Tensor<1>)>),
 }
 
 impl Conv2d {
@@ -48,7 +48,7 @@ impl Conv2d {
     /// tensors: leaves that collect gradients, or constants. Frozen layers are faster
     /// when they are built by [`Frozen::conv`](super::Frozen::conv).
     pub fn from_tensors(shape: ConvShape, weight: Tensor<4>, bias: Tensor<1>) -> Self {
-        Self(Weights::Tensors(shape.resize, weight, bias))
+        Self(Weights::Tensors(shape.resize, Box::new((weight, bias))))
     }
 
     pub(super) fn packed(weights: Packed<PackedConv3x3>) -> Self {
@@ -60,8 +60,9 @@ impl Conv2d {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match &self.0 {
             Weights::Frozen(weights) => ops::packed_conv3x3(x, weights),
-            Weights::Tensors(resize, weight, bias) => {
-                ops::conv3x3(x, weight.clone(), bias.clone(), *resize)
+            Weights::Tensors(resize, tensors) => {
+                let (weight, bias) = *tensors.clone();
+                ops::conv3x3(x, weight, bias, *resize)
             }
         }
     }

@@ -9,7 +9,7 @@ pub struct Linear(Weights);
 #[derive(Clone, Debug)]
 enum Weights {
     Frozen(Packed<PackedLinear>),
-    Tensors(Tensor<2>, Option<Tensor<1>>),
+    Tensors(Box<(Tensor<2>, Option<Tensor<1>>)>),
 }
 
 impl Linear {
@@ -17,7 +17,7 @@ impl Linear {
     /// leaves that collect gradients, or constants. Frozen layers are faster when they
     /// are built by [`Frozen::linear`](super::Frozen::linear).
     pub fn from_tensors(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self(Weights::Tensors(weight, bias))
+        Self(Weights::Tensors(Box::new((weight, bias))))
     }
 
     pub(super) fn packed(weights: Packed<PackedLinear>) -> Self {
@@ -29,7 +29,10 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match &self.0 {
             Weights::Frozen(weights) => ops::packed_linear(x, weights),
-            Weights::Tensors(weight, bias) => ops::linear(x, weight.clone(), bias.clone()),
+            Weights::Tensors(tensors) => {
+                let (weight, bias) = *tensors.clone();
+                ops::linear(x, weight, bias)
+            }
         }
     }
 }
