@@ -21,12 +21,7 @@ pub struct Memory {
 
 impl Memory {
     /// Of a training of `learned` values.
-    pub fn of_training(
-        compute: &Compute,
-        base: &Base,
-        learned: usize,
-        recipe: &Recipe,
-    ) -> Self {
+    pub fn of_training(compute: &Compute, base: &Base, learned: usize, recipe: &Recipe) -> Self {
         let counts = base.parameters();
         let learned = 4 * F32 * learned as u64;
         let activations = activations(base, recipe.batch, recipe.size, recipe.size);

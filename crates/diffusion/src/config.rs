@@ -262,7 +262,7 @@ impl UNetConfig {
 
     fn check_heads(&self, check: &Checker) -> Result<()> {
         let heads = &self.attention_head_dim;
-        let fits = |level: usize| self.block_out_channels[level] % heads.at(level) == 0;
+        let fits = |level: usize| self.block_out_channels[level].is_multiple_of(heads.at(level));
         if heads.any_zero() || !(0..self.block_out_channels.len()).all(fits) {
             let expected = "at least one head, dividing the channels of its level";
             return Err(check.wrong("attention_head_dim", &format!("{heads:?}"), expected));
@@ -306,7 +306,7 @@ impl TextConfig {
         check.between("num_hidden_layers", config.num_hidden_layers, 1, 128)?;
         check.between("max_position_embeddings", config.max_position_embeddings, 3, 4096)?;
         check.between("num_attention_heads", config.num_attention_heads, 1, config.hidden_size)?;
-        if config.hidden_size % config.num_attention_heads != 0 {
+        if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             let found = config.num_attention_heads.to_string();
             return Err(check.wrong("num_attention_heads", &found, "a divisor of hidden_size"));
         }

@@ -172,10 +172,13 @@ fn occurrences(prompt: &str, placeholder: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// Pairs of pieces that become one, most frequent first.
+type Merges = Vec<(String, String)>;
+
 /// CLIP's vocabulary in id order: the 256 byte letters, the same at the end of
 /// a word, one entry a merge, start and end.
-fn vocabulary() -> (Vec<(String, u32)>, Vec<(String, String)>) {
-    let merges: Vec<(String, String)> = MERGES
+fn vocabulary() -> (Vec<(String, u32)>, Merges) {
+    let merges: Merges = MERGES
         .lines()
         .skip(1)
         .filter_map(|line| line.split_once(' '))

@@ -50,7 +50,7 @@ impl Golden {
     /// # Panics
     /// If the file is missing or damaged.
     pub fn open(name: &str) -> Self {
-        Self { file: TensorFile::open(&path(name)).unwrap_or_else(|e| panic!("{e}")) }
+        Self { file: TensorFile::open(path(name)).unwrap_or_else(|e| panic!("{e}")) }
     }
 
     /// Values of a tensor.

@@ -81,7 +81,7 @@ impl Parts<'_> {
         let (recipe, outputs) = (&self.run.recipe, &self.run.outputs);
         let total = recipe.steps;
         logged.event(&Event::Training { done: trainer.steps(), total });
-        let due = |every: u64, step: u64| every > 0 && step % every == 0;
+        let due = |every: u64, step: u64| every > 0 && step.is_multiple_of(every);
         let mut saved = trainer.steps();
         while trainer.steps() < total {
             if logged.stopped() {

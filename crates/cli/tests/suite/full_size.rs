@@ -2,6 +2,7 @@
 //!
 //! Off unless `VICO_FULL_SD` names a diffusers folder; random weights will do.
 //! To be run in release, with `--nocapture` to see the figures.
+#![allow(clippy::print_stdout)]
 
 use std::{fs, path::PathBuf, time::Instant};
 

@@ -146,7 +146,8 @@ impl Base {
     /// must be multiples of 8 in Stable Diffusion.
     pub fn check_size(&self, width: usize, height: usize) -> Result<()> {
         let multiple = self.configs.vae.factor();
-        if width == 0 || height == 0 || width % multiple != 0 || height % multiple != 0 {
+        let fits = |side: usize| side > 0 && side.is_multiple_of(multiple);
+        if !(fits(width) && fits(height)) {
             return Err(Error::Size { width, height, multiple });
         }
         Ok(())

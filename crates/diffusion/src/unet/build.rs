@@ -106,7 +106,7 @@ impl<S: WeightSource> Builder<'_, S> {
         let conv = self
             .source
             .conv("conv_out", ConvShape::same(inputs, config.out_channels, self.side(0)))?;
-        self.push(false, vec![Layer::Out(norm, conv)]);
+        self.push(false, vec![Layer::Out(Box::new(norm), conv)]);
         Ok(())
     }
 
@@ -134,7 +134,7 @@ impl<S: WeightSource> Builder<'_, S> {
             side: self.side(level),
             time: Some(4 * self.config.block_out_channels[0]),
         };
-        Ok(Layer::Resnet(Resnet::build(self.source, name, shape)?))
+        Ok(Layer::Resnet(Box::new(Resnet::build(self.source, name, shape)?)))
     }
 
     /// The next transformer in order.

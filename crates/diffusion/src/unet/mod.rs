@@ -47,10 +47,10 @@ struct Step {
 
 enum Layer {
     Conv(Conv2d),
-    Resnet(Resnet),
+    Resnet(Box<Resnet>),
     Transformer(Box<Transformer>),
     /// The last norm with SiLU and the convolution to latents.
-    Out(GroupNorm, Conv2d),
+    Out(Box<GroupNorm>, Conv2d),
 }
 
 impl UNet {

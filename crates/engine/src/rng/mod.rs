@@ -121,7 +121,7 @@ impl TorchRng {
             }
         };
         values.chunks_exact_mut(BLOCK).for_each(fill);
-        if count % BLOCK != 0 {
+        if !count.is_multiple_of(BLOCK) {
             let tail = &mut values[count - BLOCK..];
             tail.fill_with(|| uniform(self));
             fill(tail);

@@ -23,13 +23,7 @@ fn ways() -> [(Frozen, f64); 5] {
         [Convolutions::Fast, Convolutions::Balanced, Convolutions::Compact].map(keep);
     let half = |way: &Frozen| Frozen { precision: Precision::Bf16, ..way.clone() };
     // bf16 has 8 bits; Winograd's sums of weights lose some of them.
-    [
-        (half(&fast), 3e-2),
-        (half(&compact), 2e-2),
-        (fast, 1e-4),
-        (balanced, 1e-5),
-        (compact, 1e-5),
-    ]
+    [(half(&fast), 3e-2), (half(&compact), 2e-2), (fast, 1e-4), (balanced, 1e-5), (compact, 1e-5)]
 }
 
 #[test]

@@ -53,7 +53,8 @@ fn assert_close(what: &str, got: &[f32], want: &[f32], tolerance: f64) {
     assert_eq!(got.len(), want.len(), "{what}");
     let scale = want.iter().fold(0.1, |scale: f32, v| scale.max(v.abs()));
     let limit = (tolerance * f64::from(scale)) as f32;
-    let off = got.iter().zip(want).position(|(a, b)| !((a - b).abs() <= limit));
+    let off =
+        got.iter().zip(want).position(|(a, b)| (a - b).abs() > limit || a.is_nan() || b.is_nan());
     if let Some(i) = off {
         panic!("{what}: {} is not {} at {i}, within {limit:.1e}", got[i], want[i]);
     }
