@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use images::{Filter, read_photo, resize, write_png};
+use images::{read_photo, write_png};
 use personalize::{Adapter, generate::Job, masks, methods::Frozen};
 
 use crate::{
@@ -71,7 +71,6 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
             100.0 * view.share()
         ));
     }
-    let photo = resize(&photo, size, size, Filter::Bilinear);
     write_png(&options.output, &masks::sheet(&photo, &views), &[] as &[(&str, &str)])?;
     events.wrote(&options.output);
     Ok(())

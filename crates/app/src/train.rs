@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use diffusion::Base;
 use engine::{Device, optim::AdamW};
-use images::{Filter, Picture, read_folder, resize};
+use images::{Picture, read_folder};
 use personalize::{
     Adapter, Error as RunError, checkpoint,
     dataset::{Dataset, Encoded},
@@ -183,8 +183,7 @@ impl Plan {
             Dataset { photos: photos.iter().map(encode).collect() }
         };
         check_finite(&dataset)?;
-        let first_photo = resize(&photos[0].1, size.0, size.1, Filter::Bilinear);
-        drop(photos);
+        let first_photo = photos.into_iter().next().expect("a folder has a photo").1;
 
         (logged as &mut dyn Events).stage("loading the text encoder and the U-Net");
         let tokenizer = base.tokenizer()?;

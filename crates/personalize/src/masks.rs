@@ -1,7 +1,7 @@
 //! Pictures of what a method takes for the object.
 
 use diffusion::unet::Site;
-use images::{Picture, labelled_sheet, overlay};
+use images::{Filter, Picture, labelled_sheet, overlay, resize};
 
 /// The automatic mask of one layer over one photo.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,9 @@ impl MaskView {
 /// Gap between the pictures of a sheet, pixels.
 const GAP: usize = 8;
 
+/// Longer side of the photos on a sheet, pixels.
+const SHOWN: f64 = 320.0;
+
 /// The photo under each layer's mask, in one row with the layers' numbers.
 ///
 /// # Panics
@@ -44,6 +47,9 @@ pub fn sheet(photo: &Picture, views: &[MaskView]) -> Picture {
         .iter()
         .map(|v| format!("{}: {}x{}, {:.0} %", v.site.index, v.width, v.height, 100.0 * v.share()))
         .collect();
+    let scale = SHOWN / photo.width().max(photo.height()) as f64;
+    let side = |pixels: usize| ((pixels as f64 * scale).round() as usize).max(1);
+    let photo = &resize(photo, side(photo.width()), side(photo.height()), Filter::Bicubic);
     let pictures = views.iter().map(|view| view.over(photo)).collect();
-    labelled_sheet(&[(format!("layer: grid, object | {}", layers.join(" | ")), pictures)], GAP)
+    labelled_sheet(&[(format!("layer: patches, share of object | {}", layers.join(" | ")), pictures)], GAP)
 }

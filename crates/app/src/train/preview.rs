@@ -28,7 +28,7 @@ pub(super) struct Preview {
 }
 
 impl Preview {
-    /// `photo` is the first one, at the training's size.
+    /// `photo` is the first one.
     pub fn new(parts: &Parts, photo: Picture) -> Result<Self> {
         let wanted = parts.run.outputs.preview_every > 0;
         let decoder = wanted.then(|| parts.base.vae_decoder()).transpose()?;

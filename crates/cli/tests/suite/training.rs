@@ -138,3 +138,36 @@ fn a_single_file_base_gives_the_same_adapter() {
     let adapter = "adapter.safetensors";
     assert_eq!(learned(&folder.path(adapter)), learned(&single.path(adapter)));
 }
+
+/// Ctrl-C in the middle: nothing is lost, and nothing differs in the end.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_training_ends_at_the_same_bits() {
+    use std::{process::Command, thread::sleep, time::Duration};
+
+    let place = Place::new();
+    let base = base();
+    let begin = |steps: &str| {
+        let mut arguments = vec!["train", "photos", "--base", &base, "--init-word", "toy"];
+        arguments.extend(["--output", "adapter.safetensors", "--batch", "1", "--steps", steps]);
+        arguments.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut child = place.command(&begin("100000")).spawn().unwrap();
+    let metrics = place.path("adapter.run/metrics.jsonl");
+    let lines = || fs::read_to_string(&metrics).map_or(0, |text| text.lines().count());
+    while lines() < 2 {
+        assert_eq!(child.try_wait().unwrap(), None, "still training");
+        sleep(Duration::from_millis(20));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!place.path("adapter.safetensors").exists(), "the training did not end");
+
+    let steps = (lines() + 2).to_string();
+    place.run(&["train", "--resume", "adapter.run", "--steps", &steps]).done();
+    let whole = Place::new();
+    let arguments = begin(&steps);
+    whole.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).done();
+    let adapter = "adapter.safetensors";
+    assert_eq!(bytes(place.path(adapter)), bytes(whole.path(adapter)));
+}

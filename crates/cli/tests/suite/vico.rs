@@ -28,11 +28,16 @@ impl Place {
         self.dir.path().join(name)
     }
 
+    /// `vico` in the folder, not yet run.
+    pub fn command(&self, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vico"));
+        command.args(arguments).current_dir(self.dir.path());
+        command
+    }
+
     /// Runs `vico` in the folder.
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let program = env!("CARGO_BIN_EXE_vico");
-        let output =
-            Command::new(program).args(arguments).current_dir(self.dir.path()).output().unwrap();
+        let output = self.command(arguments).output().unwrap();
         Run { output, arguments: arguments.join(" ") }
     }
 

@@ -37,6 +37,8 @@ fn golden_one_stream_of_many_kinds() {
         assert_eq!(rng.rand(want.len()), want, "{}", name("rand"));
         let want = golden.i64(&name("randint"));
         assert_eq!(rng.randint(0, 1000, want.len()), want, "{}", name("randint"));
+        let want = golden.f32(&name("randn_after"));
+        assert_ulp(&name("randn_after"), &rng.randn(want.len()), &want);
     }
 }
 
