@@ -1,6 +1,7 @@
 //! Memory, before long work starts.
 
 use diffusion::Base;
+use personalize::Recipe;
 
 use crate::{Compute, Error, Result};
 
@@ -19,19 +20,18 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of a training of `learned` values on pictures of `size` pixels.
+    /// Of a training of `learned` values.
     pub fn of_training(
         compute: &Compute,
         base: &Base,
         learned: usize,
-        batch: usize,
-        size: usize,
+        recipe: &Recipe,
     ) -> Self {
         let counts = base.parameters();
         let learned = 4 * F32 * learned as u64;
-        let activations = activations(base, batch, size, size);
+        let activations = activations(base, recipe.batch, recipe.size, recipe.size);
         Self {
-            frozen: compute.value_bytes() * (counts.text + counts.unet) as u64,
+            frozen: compute.frozen_bytes(counts.text) + compute.frozen_bytes(counts.unet),
             learned,
             activations,
         }
@@ -46,7 +46,9 @@ impl Memory {
         (width, height): (usize, usize),
     ) -> Self {
         let counts = base.parameters();
-        let frozen = compute.value_bytes() * (counts.text + counts.unet + counts.vae / 2) as u64;
+        let [text, unet, vae] =
+            [counts.text, counts.unet, counts.vae].map(|count| compute.frozen_bytes(count));
+        let frozen = text + unet + vae / 2;
         // No tape: about a third of what training keeps of a block.
         let activations = activations(base, 2 * batch, width, height) / 3;
         Self { frozen, learned: F32 * learned as u64, activations }
@@ -83,18 +85,21 @@ impl Memory {
 }
 
 /// Inputs of the blocks in both streams, and the tape of the largest block:
-/// its attention scores and some sixty tensors of its tokens.
+/// some hundred tensors of its tokens.
 fn activations(base: &Base, batch: usize, width: usize, height: usize) -> u64 {
     let unet = &base.configs().unet;
     let factor = base.configs().vae.factor();
     let pixels = (width / factor) * (height / factor);
     let level = |(i, &channels): (usize, &usize)| (pixels >> (2 * i)) * channels;
     let widest = unet.block_out_channels.iter().enumerate().map(level).max().unwrap_or(0);
-    let block_inputs = 24 * widest;
-    let tape = 60 * widest;
-    let attention = 3 * unet.attention_head_dim.at(0) * pixels * pixels;
-    F32 * (batch * (2 * block_inputs + tape + attention)) as u64
+    F32 * (batch * (BLOCK_INPUTS + TAPE) * widest) as u64
 }
+
+/// Tensors of the widest level's size that both streams' block inputs amount to.
+const BLOCK_INPUTS: usize = 48;
+
+/// Tensors of the same size that the tape of one block keeps, measured.
+const TAPE: usize = 110;
 
 /// Memory that is free for this process, if the system tells.
 fn available() -> Option<u64> {

@@ -81,8 +81,13 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         ));
     }
     let places = Places::check(options, job.count)?;
-    Memory::of_drawing(compute, &base, adapter.params.count(), job.batch, (job.width, job.height))
-        .check("lower --batch, --width or --height, or close other programs")?;
+    let learned = adapter.params.count();
+    let size = (job.width, job.height);
+    let need = |way: &Compute| Memory::of_drawing(way, &base, learned, job.batch, size);
+    let way = compute.fitted(|way| need(way).total(), events)?;
+    let memory = need(&way);
+    let base = way.keep(base);
+    memory.check("lower --batch, --width or --height, name a --memory, or close other programs")?;
     adapter_file::compare(&adapter, &base, events)?;
 
     let tokenizer = base.tokenizer()?;
@@ -93,7 +98,6 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let prompts = job.prompts(&tokenizer, placeholder, options.allow_no_placeholder)?;
     prompts.warnings().into_iter().for_each(|warning| events.warning(warning));
     let typed = options.reference.as_deref().map(Reference::parse);
-    let size = (job.width, job.height);
     let reference = typed.unwrap_or(Reference::Kept(0)).latents(
         &base,
         &adapter,

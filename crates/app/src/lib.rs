@@ -20,7 +20,7 @@ mod pictures;
 mod run_folder;
 pub mod train;
 
-pub use compute::{Compute, WeightPrecision};
+pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};

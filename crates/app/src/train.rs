@@ -118,6 +118,10 @@ impl Plan {
         )?;
         let base = compute.base(&base_path)?;
         let recipe = recipe(options, old.as_ref(), &base)?;
+        let need = |way: &Compute| Memory::of_training(way, &base, learned(&base), &recipe);
+        let way = compute.fitted(|way| need(way).total(), events)?;
+        let memory = need(&way);
+        let base = way.keep(base);
         let folder = read_folder(&photos_path)?;
         for (path, reason) in &folder.skipped {
             events.note(format!("skipped {}: {reason}", path.display()));
@@ -134,12 +138,12 @@ impl Plan {
         let resumed =
             old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
         let plan = Self { run, base, run_dir, resumed, photos: folder.photos };
-        plan.announce(compute, events)?;
+        plan.announce(&memory, events)?;
         Ok(plan)
     }
 
     /// Says what will be done and what it takes; refuses what cannot be.
-    fn announce(&self, compute: &Compute, events: &mut dyn Events) -> Result<()> {
+    fn announce(&self, memory: &Memory, events: &mut dyn Events) -> Result<()> {
         let recipe = &self.run.recipe;
         if let Some(parent) = self.run.outputs.adapter.parent() {
             let here = parent.as_os_str().is_empty();
@@ -148,8 +152,7 @@ impl Plan {
         if self.run.outputs.adapter.is_dir() {
             return Err(Error::path(&self.run.outputs.adapter, "is a folder: name a file"));
         }
-        let learned =
-            vico::parameter_count(&self.base.configs().unet) + self.base.configs().text.hidden_size;
+        let learned = learned(&self.base);
         events.note(format!(
             "{} photos, {} steps of {} samples at {}x{} pixels; {} values are learned ({:.2} % of \
              the U-Net's {})",
@@ -159,10 +162,9 @@ impl Plan {
             recipe.size,
             recipe.size,
             learned,
-            100.0 * learned as f64 / self.base.parameters().unet as f64,
-            self.base.parameters().unet
+            100.0 * learned as f64 / self.base.parameters().unet.all as f64,
+            self.base.parameters().unet.all
         ));
-        let memory = Memory::of_training(compute, &self.base, learned, recipe.batch, recipe.size);
         events.note(memory.sentence());
         memory.check("lower --batch (and raise --accumulate), or lower --size")
     }
@@ -205,6 +207,11 @@ impl Plan {
         let preview = Preview::new(&parts, first_photo)?;
         parts.steps(&mut trainer, &dataset, &preview, logged)
     }
+}
+
+/// Number of values that are learned.
+fn learned(base: &Base) -> usize {
+    vico::parameter_count(&base.configs().unet) + base.configs().text.hidden_size
 }
 
 /// The state of a run, after it was found to belong to the same base model.

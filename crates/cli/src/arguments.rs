@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use app::{Sampler, WeightPrecision, bench, generate, mask, train};
+use app::{Bytes, Sampler, WeightPrecision, bench, generate, mask, train};
 use clap::{Args, Parser, Subcommand};
 
 /// What was typed, ready to run.
@@ -11,6 +11,8 @@ pub struct Arguments {
     pub threads: usize,
     /// How frozen weights are kept.
     pub precision: WeightPrecision,
+    /// Memory to stay within.
+    pub memory: Option<Bytes>,
     /// The command.
     pub command: Command,
 }
@@ -36,7 +38,7 @@ pub enum Command {
 
 /// Reads the command line; help, version and mistakes end the process.
 pub fn parse() -> Arguments {
-    let Cli { threads, precision, command } = Cli::parse();
+    let Cli { threads, precision, memory, command } = Cli::parse();
     let command = match command {
         Typed::Train(typed) => Command::Train(typed.options()),
         Typed::Generate(typed) => Command::Generate(typed.options()),
@@ -47,7 +49,7 @@ pub fn parse() -> Arguments {
             Command::Bench { options, json }
         }
     };
-    Arguments { threads, precision, command }
+    Arguments { threads, precision, memory, command }
 }
 
 /// Learns one thing from a few photos, and draws it anywhere.
@@ -63,6 +65,9 @@ struct Cli {
     /// How the frozen model is kept and multiplied: f32, or bf16 (half the memory, about 1 % off)
     #[arg(long, global = true, value_name = "f32|bf16", default_value = "f32")]
     precision: WeightPrecision,
+    /// Keep the frozen model in the fastest way that fits, e.g. 8GB; the choice is said
+    #[arg(long, global = true, value_name = "BYTES")]
+    memory: Option<Bytes>,
     #[command(subcommand)]
     command: Typed,
 }

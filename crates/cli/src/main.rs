@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
-    let compute = Compute::new(arguments.threads, arguments.precision)?;
+    let compute = Compute::new(arguments.threads, arguments.precision, arguments.memory)?;
     match arguments.command {
         Command::Train(options) => app::train::run(&options, &compute, terminal),
         Command::Generate(options) => app::generate::run(&options, &compute, terminal),

@@ -26,7 +26,7 @@ mod system;
 pub use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 pub use error::{Error, Result};
 pub use flex::{TWINS_VARIABLE, release_buffers};
-pub use system::{features, set_threads};
+pub use system::{check_instructions, features, set_threads};
 
 /// The default device: the processor, in pure Rust.
 pub fn cpu() -> Device {

@@ -12,6 +12,15 @@ pub fn set_threads(threads: usize) -> Result<()> {
     pool.build_global().map_err(|source| Error::Threads { threads, source })
 }
 
+/// Checks that the environment asks for vector instructions that have a name
+/// (`VICO_SIMD`). To be called once, before anything is computed.
+///
+/// # Errors
+/// If it names something else.
+pub fn check_instructions() -> Result<()> {
+    kernels::level_setting().map(drop).map_err(Error::Instructions)
+}
+
 /// How this machine computes, in a line for reports: instructions, whether bf16 is
 /// multiplied as such, threads.
 pub fn features() -> String {

@@ -96,7 +96,9 @@ impl TensorFile {
     /// As [`bytes`](Self::bytes).
     pub fn f32(&self, name: &str) -> Result<Vec<f32>> {
         let view = self.view(name)?;
-        Ok(dtype::to_f32(view.info.dtype, &self.elements(name, view)?))
+        let values = dtype::to_f32(view.info.dtype, &self.elements(name, view)?);
+        self.forget(view);
+        Ok(values)
     }
 
     /// The elements of an integer or truth value tensor as `i64`, row-major.
@@ -150,6 +152,21 @@ impl TensorFile {
     /// [`Error::Read`] if the file has been truncated since it was opened.
     pub fn sha256(&self) -> Result<String> {
         self.mapped().map(digest::sha256)
+    }
+
+    /// Lets the system take back the pages of a tensor whose values were copied. Whoever reads
+    /// a model of gigabytes would otherwise hold it twice until the file is closed.
+    fn forget(&self, view: &View) {
+        #[cfg(unix)]
+        {
+            let span = view.span();
+            // SAFETY: the map is of a file and only ever read, so pages that are touched again
+            // are read from the file again and hold the same bytes. A refusal changes nothing.
+            let _ = unsafe {
+                let advice = memmap2::UncheckedAdvice::DontNeed;
+                self.map.unchecked_advise_range(advice, span.start, span.len())
+            };
+        }
     }
 
     /// The bytes of the file. Touching the map of a file that has become shorter would end

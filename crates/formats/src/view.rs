@@ -87,6 +87,11 @@ impl View {
         Ok(Self { info, storage, strides, start })
     }
 
+    /// Where the tensor's storage lies in the file.
+    pub fn span(&self) -> Range<usize> {
+        self.storage.bytes.clone()
+    }
+
     /// The elements, little-endian and row-major: borrowed if they lie so in the file.
     pub fn read<'a>(&self, file: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
         self.verify(file)?;

@@ -21,7 +21,7 @@ use crate::{
     text::TextEncoder,
     unet::UNet,
     vae,
-    weights::{Weights, compvis},
+    weights::{Count, Weights, compvis},
 };
 
 /// The most a model's JSON file may hold.
@@ -44,11 +44,11 @@ pub struct Configs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// In the text encoder.
-    pub text: usize,
+    pub text: Count,
     /// In the U-Net.
-    pub unet: usize,
+    pub unet: Count,
     /// In both halves of the VAE.
-    pub vae: usize,
+    pub vae: Count,
 }
 
 /// The files of the three parts, or three times the same file.
@@ -113,8 +113,8 @@ impl Base {
         })
     }
 
-    /// The same model, whose parts keep their weights as `how` says; without this in
-    /// f32, fast rather than compact.
+    /// The same model, whose parts keep their weights as `how` says; without this
+    /// as [`Frozen::new`] does.
     pub fn kept(self, how: &Frozen) -> Self {
         let [text, unet, vae] = [self.text, self.unet, self.vae].map(|part| part.kept(how.clone()));
         Self { text, unet, vae, ..self }

@@ -3,4 +3,4 @@
 pub(crate) mod compvis;
 mod source;
 
-pub use source::Weights;
+pub use source::{Count, Weights};

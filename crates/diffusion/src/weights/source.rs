@@ -23,6 +23,15 @@ pub struct Weights {
     how: Frozen,
 }
 
+/// Number of values in a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// All of them.
+    pub all: usize,
+    /// Those in kernels of 3x3 convolutions.
+    pub conv3x3: usize,
+}
+
 /// Names that published files use for the same weight.
 const OLDER_NAMES: [(&str, &str); 4] = [
     (".to_q.", ".query."),
@@ -45,10 +54,18 @@ impl Weights {
     }
 
     /// Number of values in the model, buffers of whole numbers left out.
-    pub fn parameters(&self) -> usize {
+    pub fn parameters(&self) -> Count {
         let own = self.file.names().filter(|name| name.starts_with(&self.family));
-        let floats = own.filter_map(|name| self.file.get(name)).filter(|i| !i.dtype.is_integer());
-        floats.map(|info| info.shape.iter().product::<usize>()).sum()
+        let infos = own.filter_map(|name| self.file.get(name)).filter(|i| !i.dtype.is_integer());
+        let mut count = Count { all: 0, conv3x3: 0 };
+        for info in infos {
+            let values = info.shape.iter().product::<usize>();
+            count.all += values;
+            if matches!(info.shape[..], [_, _, 3, 3]) {
+                count.conv3x3 += values;
+            }
+        }
+        count
     }
 
     /// The same weights, kept in another way by the models built from them.

@@ -17,16 +17,50 @@ pub struct Frozen {
     pub device: Device,
     /// How packed weights are stored. Norms, sums and the softmax are f32 in any case.
     pub precision: Precision,
-    /// Whether 3x3 convolutions shall be kept as nine weights a kernel, which is the
-    /// least. Otherwise they are kept transformed for Winograd's filtering, up to four
-    /// times as many but much faster.
-    pub compact: bool,
+    /// How the weights of 3x3 convolutions are kept.
+    pub convolutions: Convolutions,
+}
+
+/// How the weights of frozen 3x3 convolutions are kept: the more there are of them,
+/// the fewer multiplications a convolution takes (Winograd's filtering; Lavin and Gray
+/// 2016).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Convolutions {
+    /// Nine weights a kernel.
+    Compact,
+    /// Sixteen, for tiles of 2x2.
+    #[default]
+    Balanced,
+    /// Thirty-six for tiles of 4x4 where pictures are large enough, else sixteen.
+    Fast,
+}
+
+impl Convolutions {
+    /// Weights kept for the nine of a kernel, at most.
+    pub fn weights(self, precision: Precision) -> usize {
+        match (self, precision) {
+            (Self::Compact, _) => 9,
+            (Self::Fast, Precision::F32) => 36,
+            // Tiles of 4x4 lose too much in bf16.
+            _ => 16,
+        }
+    }
+
+    fn algorithm(self, shape: kernels::ConvShape, side: usize, precision: Precision) -> Algorithm {
+        let fastest = Algorithm::choose(shape, [side; 2], precision);
+        match (self, fastest) {
+            (Self::Compact, _) => Algorithm::Direct,
+            (Self::Balanced, Algorithm::Winograd4) => Algorithm::Winograd2,
+            _ => fastest,
+        }
+    }
 }
 
 impl Frozen {
-    /// On a device, in f32, fast rather than compact.
+    /// On a device, in f32, neither fastest nor smallest.
     pub fn new(device: &Device) -> Self {
-        Self { device: device.clone(), precision: Precision::F32, compact: false }
+        let (precision, convolutions) = (Precision::F32, Convolutions::default());
+        Self { device: device.clone(), precision, convolutions }
     }
 
     /// A linear layer from a weight `[outputs, inputs]` and a bias `[outputs]`, both
@@ -60,10 +94,7 @@ impl Frozen {
         if flex::serves(&self.device) {
             let shape = kernels::ConvShape { inputs, outputs, resize };
             let (level, precision) = (kernels::level(), self.precision);
-            let algorithm = match self.compact {
-                true => Algorithm::Direct,
-                false => Algorithm::choose(shape, [side; 2], precision),
-            };
+            let algorithm = self.convolutions.algorithm(shape, side, precision);
             let options = ConvOptions { algorithm, level, precision };
             let packed = PackedConv3x3::new(shape, &weight, Some(&bias), options);
             return Conv2d::packed(Packed::new(packed));

@@ -12,7 +12,7 @@ mod norm;
 
 pub use conv::{Conv2d, ConvShape};
 pub use cross_attention::{CrossAttention, CrossAttentionShape};
-pub use frozen::Frozen;
+pub use frozen::{Convolutions, Frozen};
 pub use kernels::{Precision, Resize};
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};

@@ -2,7 +2,7 @@
 
 use engine::{
     Tensor, cpu,
-    nn::{ConvShape, Frozen, Precision, Resize},
+    nn::{ConvShape, Convolutions, Frozen, Precision, Resize},
     ops::twins,
     rng::TorchRng,
     tensor,
@@ -17,12 +17,19 @@ fn weights(seed: u64, count: usize, inputs: usize) -> Vec<f32> {
 }
 
 /// How layers may be kept, and the error that it costs.
-fn ways() -> [(Frozen, f64); 4] {
-    let fast = Frozen::new(&cpu());
-    let compact = Frozen { compact: true, ..fast.clone() };
+fn ways() -> [(Frozen, f64); 5] {
+    let keep = |convolutions| Frozen { convolutions, ..Frozen::new(&cpu()) };
+    let [fast, balanced, compact] =
+        [Convolutions::Fast, Convolutions::Balanced, Convolutions::Compact].map(keep);
     let half = |way: &Frozen| Frozen { precision: Precision::Bf16, ..way.clone() };
     // bf16 has 8 bits; Winograd's sums of weights lose some of them.
-    [(half(&fast), 3e-2), (half(&compact), 2e-2), (fast, 1e-4), (compact, 1e-5)]
+    [
+        (half(&fast), 3e-2),
+        (half(&compact), 2e-2),
+        (fast, 1e-4),
+        (balanced, 1e-5),
+        (compact, 1e-5),
+    ]
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Products whose tiles go on being computed with, instead of to memory.
 
-use crate::gemm::{Factors, MulAdd, tile};
+use crate::gemm::{Factors, MulAdd, in_tiles, tile};
 use crate::simd::Simd;
 
 /// Takes the tiles of a product, from its first row to the last.
@@ -65,18 +65,12 @@ pub(super) fn product<S: Simd, P: MulAdd<S>, const N: usize>(
     assert!(N <= 2 && sink.has_room(rows, N), "no room for a product");
     let Left { row: stride, step, .. } = left;
     let mut row = 0;
-    macro_rules! tiles {
-        ($($height:literal)*) => {$(
-            while S::TILE_ROWS >= $height && rows - row >= $height {
-                let left = left.cells.as_ptr().wrapping_add(row * stride);
-                let factors = Factors { left, row: stride, step, right: right.as_ptr(), len };
-                // SAFETY: the assertions cover all rows.
-                unsafe { sink.put(s, row, tile::<S, P, $height, N>(s, mul_add, factors, &[])) }
-                row += $height;
-            }
-        )*};
-    }
-    tiles!(12 8 6 4 2 1);
+    in_tiles!(S, row, rows, HEIGHT => {
+        let left = left.cells.as_ptr().wrapping_add(row * stride);
+        let factors = Factors { left, row: stride, step, right: right.as_ptr(), len };
+        // SAFETY: the assertions cover all rows.
+        unsafe { sink.put(s, row, tile::<S, P, HEIGHT, N>(s, mul_add, factors, &[])) }
+    });
 }
 
 /// Adds to what is there: `to = to * factor + sums`, rows `stride` apart.

@@ -7,7 +7,7 @@ use super::arithmetic::MulAdd;
 use super::left::Left;
 use super::right::Right;
 use super::rows::Rows;
-use super::tile::{Factors, LINE, tile};
+use super::tile::{Factors, LINE, in_tiles, tile};
 use crate::scratch::Scratch;
 use crate::shared::Shared;
 use crate::simd::Simd;
@@ -184,17 +184,11 @@ impl Strip<'_> {
         let mut row = rows.start;
         while row < rows.end {
             let end = self.product.out.rows.run_end(row, rows.end);
-            macro_rules! tiles {
-                ($($height:literal)*) => {$(
-                    while S::TILE_ROWS >= $height && end - row >= $height {
-                        let ahead = self.ahead(row, &rows, S::TILE_ROWS);
-                        // SAFETY: the caller vouches for the rows.
-                        unsafe { self.tile::<S, P, $height, N>(s, mul_add, row, columns, ahead) }
-                        row += $height;
-                    }
-                )*};
-            }
-            tiles!(12 8 6 4 2 1);
+            in_tiles!(S, row, end, HEIGHT => {
+                let ahead = self.ahead(row, &rows, S::TILE_ROWS);
+                // SAFETY: the caller vouches for the rows.
+                unsafe { self.tile::<S, P, HEIGHT, N>(s, mul_add, row, columns, ahead) }
+            });
         }
     }
 

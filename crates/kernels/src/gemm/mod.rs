@@ -43,7 +43,7 @@ pub(crate) use panels::{Panels, panel_width};
 pub(crate) use parallel::{gemm, share};
 pub(crate) use right::Right;
 pub(crate) use rows::Rows;
-pub(crate) use tile::{Factors, tile};
+pub(crate) use tile::{Factors, in_tiles, tile};
 
 /// Terms of a sum that stay in registers: a block of a panel (80 KiB with AVX-512)
 /// and the rows that meet it fit the second-level cache. A multiple of every

@@ -18,6 +18,23 @@ pub(crate) struct Factors {
     pub(crate) len: usize,
 }
 
+/// Covers the rows from `$row` to `$end` with tiles of falling height: runs `$tile` for
+/// each, where `$row` is its first row and `$height` a constant, and leaves `$row` at
+/// the end.
+macro_rules! in_tiles {
+    ($simd:ident, $row:ident, $end:expr, $height:ident => $tile:expr) => {
+        in_tiles!(@heights $simd, $row, $end, $height, $tile, 12 8 6 4 2 1)
+    };
+    (@heights $simd:ident, $row:ident, $end:expr, $height:ident, $tile:expr, $($rows:literal)*) => {$(
+        while $simd::TILE_ROWS >= $rows && $end - $row >= $rows {
+            const $height: usize = $rows;
+            $tile;
+            $row += $height;
+        }
+    )*};
+}
+pub(crate) use in_tiles;
+
 /// Cells of a cache line.
 pub(crate) const LINE: usize = 16;
 
