@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, convert::Infallible};
 
 use crate::{
     Device, Tensor, TensorData,
-    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, WeightSource},
+    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, Precision, WeightSource},
     values,
 };
 
@@ -204,6 +204,10 @@ impl FrozenParams<'_> {
 
 impl WeightSource for FrozenParams<'_> {
     type Error = Infallible;
+
+    fn precision(&self) -> Precision {
+        self.how.precision
+    }
 
     fn linear(
         &self,

@@ -2,7 +2,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use engine::{
     Device, Tensor,
-    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, WeightSource},
+    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, Precision, WeightSource},
 };
 use formats::TensorFile;
 use sha2::{Digest, Sha256};
@@ -128,6 +128,10 @@ impl Weights {
 
 impl WeightSource for Weights {
     type Error = Error;
+
+    fn precision(&self) -> Precision {
+        self.how.precision
+    }
 
     /// A 1x1 convolution in the file is a linear layer here: activations are
     /// channels-last, so both are the same product.

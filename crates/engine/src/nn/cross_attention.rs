@@ -1,4 +1,4 @@
-use super::{Linear, WeightSource};
+use super::{Linear, Precision, WeightSource};
 use crate::{
     Tensor,
     ops::{self, Attention, KeyMask},
@@ -13,6 +13,7 @@ pub struct CrossAttention {
     value: Linear,
     out: Linear,
     heads: usize,
+    precision: Precision,
 }
 
 /// Sizes of a [`CrossAttention`].
@@ -42,6 +43,7 @@ impl CrossAttention {
             value: source.linear(&format!("{name}.to_v"), context, width, bias)?,
             out: source.linear(&format!("{name}.to_out.0"), width, width, true)?,
             heads,
+            precision: source.precision(),
         })
     }
 
@@ -49,7 +51,7 @@ impl CrossAttention {
     /// `x [batch, n, width]`; `context [batch or a divisor of it, m, context]`,
     /// with one row of `keep` for each of its rows; result `[batch, n, width]`.
     pub fn forward(&self, x: Tensor<3>, context: &Tensor<3>, keep: Option<&KeyMask>) -> Tensor<3> {
-        let how = Attention { keep: keep.cloned(), ..Attention::heads(self.heads) };
+        let how = Attention { keep: keep.cloned(), ..self.how() };
         let (k, v) = self.keys_and_values(context);
         self.out.forward(ops::attention(self.query.forward(x), k, v, &how))
     }
@@ -62,10 +64,13 @@ impl CrossAttention {
         context: &Tensor<3>,
         columns: &[Vec<usize>],
     ) -> (Tensor<3>, Tensor<3>) {
-        let how = Attention::heads(self.heads);
         let (k, v) = self.keys_and_values(context);
-        let (mixed, maps) = ops::attention_columns(self.query.forward(x), k, v, &how, columns);
+        let (mixed, maps) = ops::attention_columns(self.query.forward(x), k, v, &self.how(), columns);
         (self.out.forward(mixed), maps)
+    }
+
+    fn how(&self) -> Attention {
+        Attention { precision: self.precision, ..Attention::heads(self.heads) }
     }
 
     fn keys_and_values(&self, context: &Tensor<3>) -> (Tensor<3>, Tensor<3>) {

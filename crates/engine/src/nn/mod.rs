@@ -27,6 +27,12 @@ pub trait WeightSource {
     /// What can go wrong: a missing name, a wrong shape.
     type Error;
 
+    /// What the factors of products between the layers, those of attention, are
+    /// rounded to.
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
+
     /// `y = x W^T + b` with `W` of shape `[outputs, inputs]`.
     fn linear(
         &self,

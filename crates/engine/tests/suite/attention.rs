@@ -2,11 +2,12 @@
 
 use engine::{
     Tensor,
+    nn::Precision,
     ops::{self, Attention, KeyMask, twins},
     rng::TorchRng,
 };
 
-use super::twins::{assert_twins, flat};
+use super::twins::{assert_close_functions, flat};
 
 /// Sizes of a case: batch, queries, key batch, keys, heads, width of a head.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,9 @@ struct Sizes {
     heads: usize,
     width: usize,
 }
+
+/// How the factors may be rounded, and the error that it costs.
+const PRECISIONS: [(Precision, f64); 2] = [(Precision::F32, 1e-5), (Precision::Bf16, 3e-2)];
 
 const SIZES: [Sizes; 5] = [
     Sizes { batch: 1, queries: 1, key_batch: 1, keys: 1, heads: 1, width: 1 },
@@ -61,16 +65,17 @@ impl Sizes {
 #[test]
 fn attention() {
     for sizes in SIZES {
-        for how in sizes.ways() {
+        for (how, (precision, tolerance)) in sizes.ways().into_iter().flat_map(in_precisions) {
             let pair = [ops::attention as fn(_, _, _, &Attention) -> _, twins::attention];
             let [kernel, twin] = pair.map(|f| {
-                let how = how.clone();
+                let how = Attention { precision, ..how.clone() };
                 move |x: &[Tensor<1>]| {
                     let [q, k, v] = sizes.inputs(x);
                     flat(f(q, k, v, &how))
                 }
             });
-            assert_twins(&format!("{sizes:?} {how:?}"), &sizes.lengths(), &kernel, &twin);
+            let what = format!("{sizes:?} {precision:?} {how:?}");
+            assert_close_functions(&what, &sizes.lengths(), &kernel, &twin, tolerance);
         }
     }
 }
@@ -81,20 +86,25 @@ fn attention_columns() {
         let column = |row: usize, j: usize| (7 * row + 5 * j) % sizes.keys;
         let columns: Vec<Vec<usize>> =
             (0..sizes.batch).map(|row| vec![column(row, 0), column(row, 1)]).collect();
-        for how in sizes.ways() {
+        for (how, (precision, tolerance)) in sizes.ways().into_iter().flat_map(in_precisions) {
             let pair = [
                 ops::attention_columns as fn(_, _, _, &Attention, &[Vec<usize>]) -> _,
                 twins::attention_columns,
             ];
             let [kernel, twin] = pair.map(|f| {
-                let (how, columns) = (how.clone(), columns.clone());
+                let (how, columns) = (Attention { precision, ..how.clone() }, columns.clone());
                 move |x: &[Tensor<1>]| {
                     let [q, k, v] = sizes.inputs(x);
                     let (out, maps) = f(q, k, v, &how, &columns);
                     Tensor::cat(vec![flat(out), flat(maps)], 0)
                 }
             });
-            assert_twins(&format!("columns {sizes:?} {how:?}"), &sizes.lengths(), &kernel, &twin);
+            let what = format!("columns {sizes:?} {precision:?} {how:?}");
+            assert_close_functions(&what, &sizes.lengths(), &kernel, &twin, tolerance);
         }
     }
+}
+
+fn in_precisions(how: Attention) -> [(Attention, (Precision, f64)); 2] {
+    PRECISIONS.map(|precision| (how.clone(), precision))
 }
