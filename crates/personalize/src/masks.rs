@@ -51,5 +51,8 @@ pub fn sheet(photo: &Picture, views: &[MaskView]) -> Picture {
     let side = |pixels: usize| ((pixels as f64 * scale).round() as usize).max(1);
     let photo = &resize(photo, side(photo.width()), side(photo.height()), Filter::Bicubic);
     let pictures = views.iter().map(|view| view.over(photo)).collect();
-    labelled_sheet(&[(format!("layer: patches, share of object | {}", layers.join(" | ")), pictures)], GAP)
+    labelled_sheet(
+        &[(format!("layer: patches, share of object | {}", layers.join(" | ")), pictures)],
+        GAP,
+    )
 }

@@ -25,9 +25,9 @@ fn crates() -> PathBuf {
 fn dependencies(name: &str) -> Vec<String> {
     let text = fs::read_to_string(crates().join(name).join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
-    manifest.get("dependencies").map_or_else(Vec::new, |d| {
-        d.as_table().unwrap().keys().cloned().collect()
-    })
+    manifest
+        .get("dependencies")
+        .map_or_else(Vec::new, |d| d.as_table().unwrap().keys().cloned().collect())
 }
 
 #[test]

@@ -65,7 +65,8 @@ impl CrossAttention {
         columns: &[Vec<usize>],
     ) -> (Tensor<3>, Tensor<3>) {
         let (k, v) = self.keys_and_values(context);
-        let (mixed, maps) = ops::attention_columns(self.query.forward(x), k, v, &self.how(), columns);
+        let (mixed, maps) =
+            ops::attention_columns(self.query.forward(x), k, v, &self.how(), columns);
         (self.out.forward(mixed), maps)
     }
 
