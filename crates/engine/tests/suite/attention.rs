@@ -21,7 +21,8 @@ struct Sizes {
 }
 
 /// How the factors may be rounded, and the error that it costs.
-const PRECISIONS: [(Precision, f64); 2] = [(Precision::F32, 1e-5), (Precision::Bf16, 3e-2)];
+/// In bf16 terms of about 1 are off by half a hundredth, also where they cancel to nothing.
+const PRECISIONS: [(Precision, f64); 2] = [(Precision::F32, 1e-5), (Precision::Bf16, 6e-2)];
 
 const SIZES: [Sizes; 5] = [
     Sizes { batch: 1, queries: 1, key_batch: 1, keys: 1, heads: 1, width: 1 },
