@@ -20,9 +20,11 @@ use tempfile::TempDir;
 #[global_allocator]
 static ALLOCATOR: allocation::Counting = allocation::Counting;
 
-/// A file of known numbers, as `fixtures/golden/README.md` describes them.
+/// A file of known numbers, as `fixtures/golden/README.md` describes them; from the folder that
+/// `VICO_GOLDEN_DIR` names, if it is set.
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden").join(name)
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden");
+    std::env::var_os("VICO_GOLDEN_DIR").map_or_else(own, PathBuf::from).join(name)
 }
 
 fn folder() -> TempDir {
