@@ -3,6 +3,7 @@
 use engine::{
     Tensor,
     nn::{Conv2d, ConvShape, GroupNorm, Linear, WeightSource},
+    ops,
 };
 
 /// Sizes of a residual block.
@@ -57,14 +58,13 @@ impl Resnet {
     pub fn forward(&self, x: Tensor<4>, time: Option<&Tensor<2>>) -> Tensor<4> {
         let mut h = self.conv1.forward(self.norm1.forward_silu(x.clone()));
         if let (Some(project), Some(time)) = (&self.time, time) {
-            let shift = project.forward(time.clone());
-            let [rows, width] = shift.dims();
-            h = h + shift.reshape([rows, 1, 1, width]);
+            h = ops::add_to_pixels(h, project.forward(time.clone()));
         }
         let h = self.conv2.forward(self.norm2.forward_silu(h));
-        match &self.shortcut {
-            Some(project) => project.forward(x) + h,
-            None => x + h,
-        }
+        let x = match &self.shortcut {
+            Some(project) => project.forward(x),
+            None => x,
+        };
+        ops::add(x, h)
     }
 }

@@ -6,6 +6,7 @@ use engine::{
         Conv2d, ConvShape, CrossAttention, CrossAttentionShape, GroupNorm, Linear, Resize,
         WeightSource,
     },
+    ops,
 };
 
 use crate::{
@@ -255,7 +256,8 @@ impl Middle {
         let x = self.first.forward(x, None);
         let [b, h, w, c] = x.dims();
         let n = self.norm.forward(x.clone()).reshape([b, h * w, c]);
-        let x = x + self.attention.forward(n.clone(), &n, None).reshape([b, h, w, c]);
+        let change = self.attention.forward(n.clone(), &n, None).reshape([b, h, w, c]);
+        let x = ops::add(x, change);
         self.second.forward(x, None)
     }
 }

@@ -54,7 +54,7 @@ impl Block {
     pub fn forward(&self, x: Tensor<3>, context: &Tensor<3>, keep: Option<&KeyMask>) -> Tensor<3> {
         let x = self.before(x);
         let change = self.cross.forward(self.norm2.forward(x.clone()), context, keep);
-        self.behind(x + change)
+        self.behind(ops::add(x, change))
     }
 
     /// The same without a mask, together with columns of the cross-attention,
@@ -68,16 +68,16 @@ impl Block {
         let x = self.before(x);
         let n = self.norm2.forward(x.clone());
         let (change, maps) = self.cross.forward_columns(n, context, columns);
-        (self.behind(x + change), maps)
+        (self.behind(ops::add(x, change)), maps)
     }
 
     fn before(&self, x: Tensor<3>) -> Tensor<3> {
         let n = self.norm1.forward(x.clone());
-        x + self.own.forward(n.clone(), &n, None)
+        ops::add(x, self.own.forward(n.clone(), &n, None))
     }
 
     fn behind(&self, x: Tensor<3>) -> Tensor<3> {
         let n = self.norm3.forward(x.clone());
-        x + self.down.forward(ops::geglu(self.gate.forward(n)))
+        ops::add(x, self.down.forward(ops::geglu(self.gate.forward(n))))
     }
 }

@@ -140,7 +140,7 @@ impl Step {
         processor: &mut dyn Processor,
     ) -> Tensor<4> {
         let mut h = match skip {
-            Some(skip) => Tensor::cat(vec![x, skip], 3),
+            Some(skip) => ops::join(x, skip),
             None => x,
         };
         for layer in &self.layers {

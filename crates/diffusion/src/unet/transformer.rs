@@ -1,6 +1,7 @@
 use engine::{
     Tensor,
     nn::{GroupNorm, Linear, WeightSource},
+    ops,
 };
 
 use super::{Block, Processor, Site};
@@ -56,6 +57,6 @@ impl Transformer {
             None => (self.block.forward(tokens, context, None), None),
         };
         let tokens = processor.after_block(&self.site, tokens, maps);
-        x + self.project_out.forward(tokens).reshape([b, h, w, c])
+        ops::add(x, self.project_out.forward(tokens).reshape([b, h, w, c]))
     }
 }

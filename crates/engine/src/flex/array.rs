@@ -31,6 +31,12 @@ impl Array {
         self.0.shape().dims()
     }
 
+    /// The values to be changed in place, if nobody else holds them.
+    pub fn as_mut(&mut self) -> Option<&mut [f32]> {
+        let whole = self.0.storage::<f32>().len() == self.len();
+        whole.then(|| self.0.try_storage_mut()).flatten()
+    }
+
     /// Length of the last dimension.
     pub fn width(&self) -> usize {
         *self.0.layout().shape().last().expect("a tensor of rank 1 at least")

@@ -21,51 +21,72 @@ use bytemuck::{Pod, Zeroable};
 
 use super::Array;
 
-/// A cache line, so that a vector never lies across two.
+/// Four values. No more aligned than what the allocator gives by itself: memory that
+/// is both zeroed and aligned further would be written here, by one thread, in place
+/// of being zeroed by the system where threads touch it first.
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
+#[repr(C, align(16))]
+struct Quad([f32; 4]);
 
-/// Values of a cache line.
-const LINE: usize = 16;
+/// Quads of a cache line, on which values start so that no vector lies across two.
+const LINE: usize = 4;
 
-/// Lines from which a block is kept (64 KiB); the allocator is fast below.
-const WORTH_KEEPING: usize = 1 << 10;
+/// Quads from which a block is kept (64 KiB); the allocator is fast below.
+const WORTH_KEEPING: usize = 1 << 12;
 
-/// Lines that may rest at most (512 MiB): more than one pass of Stable Diffusion
-/// at 512 pixels asks for.
-const MOST_AT_REST: usize = 8 << 20;
+/// Quads that may rest beyond what was once in use (256 MiB): the sizes of different
+/// levels of a network are in use one after the other.
+const BEYOND_MOST_USED: usize = 16 << 20;
 
-/// The blocks that nobody uses, in the order in which they came back.
-#[derive(Default)]
-struct Resting {
-    blocks: VecDeque<Vec<Line>>,
-    lines: usize,
+/// The blocks that nobody uses, in the order in which they came back, and a count of
+/// quads.
+struct Blocks {
+    resting: VecDeque<Vec<Quad>>,
+    rest: usize,
+    used: usize,
+    most_used: usize,
 }
 
-static RESTING: Mutex<Resting> = Mutex::new(Resting { blocks: VecDeque::new(), lines: 0 });
+static BLOCKS: Mutex<Blocks> = Mutex::new(Blocks::NONE);
 
-fn resting() -> MutexGuard<'static, Resting> {
-    RESTING.lock().unwrap_or_else(PoisonError::into_inner)
+fn blocks() -> MutexGuard<'static, Blocks> {
+    BLOCKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Resting {
+impl Blocks {
+    const NONE: Self = Self { resting: VecDeque::new(), rest: 0, used: 0, most_used: 0 };
+
     /// The block of that very size that came back last: it is likeliest to be in
-    /// the processor's caches still.
-    fn take(&mut self, lines: usize) -> Option<Vec<Line>> {
-        let place = self.blocks.iter().rposition(|block| block.len() == lines)?;
-        self.lines -= lines;
-        self.blocks.remove(place)
+    /// the processor's caches still. Without one, room is made for a new one.
+    fn take(&mut self, quads: usize) -> Option<Vec<Quad>> {
+        self.used += quads;
+        self.most_used = self.most_used.max(self.used);
+        let place = self.resting.iter().rposition(|block| block.len() == quads);
+        let block = place.and_then(|place| self.resting.remove(place));
+        self.rest -= block.as_ref().map_or(0, Vec::len);
+        self.make_room();
+        block
     }
 
-    /// Keeps a block, and lets go of the longest unused ones beyond the limit.
-    fn keep(&mut self, block: Vec<Line>) {
-        self.lines += block.len();
-        self.blocks.push_back(block);
-        while self.lines > MOST_AT_REST {
-            let Some(oldest) = self.blocks.pop_front() else { break };
-            self.lines -= oldest.len();
+    fn keep(&mut self, block: Vec<Quad>) {
+        self.used -= block.len();
+        self.rest += block.len();
+        self.resting.push_back(block);
+        self.make_room();
+    }
+
+    /// Lets go of the longest unused blocks, so that resting ones hardly raise the
+    /// peak of memory.
+    fn make_room(&mut self) {
+        while self.used + self.rest > self.most_used + BEYOND_MOST_USED {
+            let Some(oldest) = self.resting.pop_front() else { break };
+            self.rest -= oldest.len();
         }
+    }
+
+    fn release(&mut self) {
+        self.resting.clear();
+        (self.rest, self.most_used) = (0, self.used);
     }
 }
 
@@ -75,23 +96,27 @@ impl Resting {
 /// Worth calling between phases of different sizes, for example between training
 /// and decoding pictures.
 pub fn release_buffers() {
-    *resting() = Resting::default();
+    blocks().release();
     kernels::release_scratch();
 }
 
 /// Room for the values of a result. It goes back to rest when the last tensor
 /// that shares it is dropped.
 pub(crate) struct Buffer {
-    lines: Vec<Line>,
+    quads: Vec<Quad>,
+    /// Where the first cache line begins.
+    start: usize,
     len: usize,
 }
 
 impl Buffer {
     /// Room for `len` values, which hold anything: whoever takes it fills it.
     pub fn take(len: usize) -> Self {
-        let count = len.div_ceil(LINE);
-        let used = (count >= WORTH_KEEPING).then(|| resting().take(count)).flatten();
-        Self { lines: used.unwrap_or_else(|| bytemuck::zeroed_vec(count)), len }
+        let count = len.div_ceil(4) + LINE - 1;
+        let rested = (count >= WORTH_KEEPING).then(|| blocks().take(count)).flatten();
+        let quads = rested.unwrap_or_else(|| bytemuck::zeroed_vec(count));
+        let start = (quads.as_ptr() as usize / size_of::<Quad>()).wrapping_neg() % LINE;
+        Self { quads, start, len }
     }
 
     /// The values as a tensor's.
@@ -112,20 +137,20 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &bytemuck::cast_slice(&self.lines)[..self.len]
+        &bytemuck::cast_slice(&self.quads[self.start..])[..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+        &mut bytemuck::cast_slice_mut(&mut self.quads[self.start..])[..self.len]
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.lines.len() >= WORTH_KEEPING {
-            resting().keep(mem::take(&mut self.lines));
+        if self.quads.len() >= WORTH_KEEPING {
+            blocks().keep(mem::take(&mut self.quads));
         }
     }
 }
@@ -161,18 +186,35 @@ impl AllocationController for Buffer {
 mod tests {
     use super::*;
 
+    fn block(quads: usize) -> Vec<Quad> {
+        bytemuck::zeroed_vec(quads)
+    }
+
     #[test]
     fn a_block_rests_until_its_size_is_asked_for() {
-        let mut resting = Resting::default();
-        let block = |lines| -> Vec<Line> { bytemuck::zeroed_vec(lines) };
-        resting.keep(block(3000));
-        resting.keep(block(2000));
-        assert!(resting.take(2999).is_none());
-        assert_eq!(resting.take(3000).map(|block| block.len()), Some(3000));
-        assert!(resting.take(3000).is_none());
-        assert_eq!(resting.lines, 2000);
-        resting.keep(block(MOST_AT_REST));
-        assert_eq!(resting.blocks.len(), 1, "the oldest made room");
+        let mut blocks = Blocks::NONE;
+        assert!(blocks.take(3000).is_none() && blocks.take(2000).is_none());
+        blocks.keep(block(3000));
+        blocks.keep(block(2000));
+        assert!(blocks.take(2999).is_none());
+        assert_eq!(blocks.take(3000).map(|block| block.len()), Some(3000));
+        assert!(blocks.take(3000).is_none());
+        assert_eq!((blocks.rest, blocks.used, blocks.most_used), (2000, 8999, 8999));
+    }
+
+    #[test]
+    fn resting_blocks_make_room() {
+        let mut blocks = Blocks::NONE;
+        let (large, small) = (BEYOND_MOST_USED / 2, 10_000);
+        (0..3).for_each(|_| assert!(blocks.take(large).is_none()));
+        (0..3).for_each(|_| blocks.keep(block(large)));
+        assert_eq!(blocks.resting.len(), 3, "as much was in use");
+        assert!(blocks.take(small).is_none() && blocks.take(2 * large - small).is_none());
+        assert_eq!(blocks.resting.len(), 3, "and some more may rest");
+        assert!(blocks.take(1).is_none());
+        assert_eq!(blocks.resting.len(), 2, "the oldest made room");
+        blocks.release();
+        assert_eq!((blocks.rest, blocks.most_used), (0, 2 * large + 1));
     }
 
     #[test]

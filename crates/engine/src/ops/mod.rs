@@ -7,18 +7,22 @@
 //! work on the way back.
 
 mod activation;
+mod add;
 mod attention;
 mod conv;
 mod geglu;
+mod join;
 mod linear;
 mod norm;
 mod resample;
 
 pub use activation::{gelu, quick_gelu, silu};
+pub use add::{add, add_to_pixels};
 pub use attention::{Attention, KeyMask, attention, attention_columns};
 pub use conv::conv3x3;
 pub(crate) use conv::packed_conv3x3;
 pub use geglu::geglu;
+pub use join::join;
 pub use kernels::Resize;
 pub use linear::linear;
 pub(crate) use linear::packed_linear;
@@ -31,9 +35,11 @@ use resample::upsample_nearest_twin;
 pub mod twins {
     pub use super::{
         activation::{gelu_twin as gelu, quick_gelu_twin as quick_gelu, silu_twin as silu},
+        add::{add_to_pixels_twin as add_to_pixels, add_twin as add},
         attention::{attention_columns_twin as attention_columns, attention_twin as attention},
         conv::conv3x3_twin as conv3x3,
         geglu::geglu_twin as geglu,
+        join::join_twin as join,
         linear::linear_twin as linear,
         norm::{group_norm_twin as group_norm, layer_norm_twin as layer_norm},
         resample::upsample_nearest_twin as upsample_nearest,

@@ -102,6 +102,62 @@ fn activations() {
 }
 
 #[test]
+fn add() {
+    for shape in [[1, 1], [7, 13], [3, 64]] {
+        let pair = [ops::add as fn(_, _) -> Tensor<2>, twins::add];
+        let [kernel, twin] = pair.map(|f| {
+            move |x: &[Tensor<1>]| flat(f(x[0].clone().reshape(shape), x[1].clone().reshape(shape)))
+        });
+        let length = shape.iter().product();
+        assert_twins(&format!("add {shape:?}"), &[length, length], &kernel, &twin);
+    }
+}
+
+#[test]
+fn sums_leave_shared_memory_alone() {
+    let constant = |v: f32| tensor(vec![v; 6], [1, 2, 1, 3], &cpu());
+    let (a, b) = (constant(1.0), constant(2.0));
+    assert_eq!(values(ops::add(a.clone(), b.clone())), [3.0; 6]);
+    assert_eq!(values(ops::add(a.clone(), constant(5.0))), [6.0; 6]);
+    assert_eq!(values(ops::add(constant(5.0), b.clone())), [7.0; 6]);
+    assert_eq!(
+        values(ops::add(constant(5.0).narrow(1, 1, 1), a.clone().narrow(1, 0, 1))),
+        [6.0; 3]
+    );
+    let shift = tensor([1.0, 2.0, 3.0], [1, 3], &cpu());
+    assert_eq!(values(ops::add_to_pixels(a.clone(), shift)), [2.0, 3.0, 4.0, 2.0, 3.0, 4.0]);
+    assert_eq!((values(a), values(b)), (vec![1.0; 6], vec![2.0; 6]));
+}
+
+#[test]
+fn add_to_pixels() {
+    for (shape, rows) in [([1, 1, 1, 1], 1), ([3, 2, 5, 7], 3), ([2, 9, 4, 32], 1)] {
+        let pair = [ops::add_to_pixels as fn(_, _) -> _, twins::add_to_pixels];
+        let [kernel, twin] = pair.map(|f| {
+            move |x: &[Tensor<1>]| {
+                flat(f(x[0].clone().reshape(shape), x[1].clone().reshape([rows, shape[3]])))
+            }
+        });
+        let lengths = [shape.iter().product(), rows * shape[3]];
+        assert_twins(&format!("add_to_pixels {shape:?} {rows}"), &lengths, &kernel, &twin);
+    }
+}
+
+#[test]
+fn join() {
+    for ([b, h, w], n, m) in [([1, 1, 1], 1, 1), ([2, 3, 5], 7, 3), ([1, 9, 4], 32, 64)] {
+        let pair = [ops::join as fn(_, _) -> _, twins::join];
+        let [kernel, twin] = pair.map(|f| {
+            move |x: &[Tensor<1>]| {
+                flat(f(x[0].clone().reshape([b, h, w, n]), x[1].clone().reshape([b, h, w, m])))
+            }
+        });
+        let lengths = [b * h * w * n, b * h * w * m];
+        assert_twins(&format!("join {b} {h} {w} {n} {m}"), &lengths, &kernel, &twin);
+    }
+}
+
+#[test]
 fn geglu() {
     for [b, n, width] in [[1, 1, 1], [2, 5, 7], [3, 4, 32]] {
         let pair = [ops::geglu as fn(_) -> _, twins::geglu];
