@@ -16,8 +16,9 @@ use tokenizers::{
 
 use crate::{Error, Result};
 
-/// CLIP's merge list (OpenAI, MIT licence); single-file checkpoints carry none.
-const MERGES: &str = include_str!("../assets/clip-merges.txt");
+/// CLIP's merge list (OpenAI, MIT licence), a header and then one pair a line, most
+/// frequent first; single-file checkpoints carry none.
+pub const CLIP_MERGES: &str = include_str!("../assets/clip-merges.txt");
 const START: &str = "<|startoftext|>";
 const END: &str = "<|endoftext|>";
 
@@ -73,8 +74,18 @@ pub struct Placeholder<'a> {
 impl Tokenizer {
     /// CLIP's tokenizer for `positions` positions (77 in Stable Diffusion).
     pub fn clip(positions: usize) -> Result<Self> {
+        Self::new(CLIP_MERGES, positions)
+    }
+
+    /// CLIP's tokenizer with another merge list, in the form of [`CLIP_MERGES`]: a model
+    /// with a smaller vocabulary has fewer. Ids are given as CLIP gives them: 512 for
+    /// single bytes, one a merge, start, end.
+    ///
+    /// # Errors
+    /// If a merge joins pieces that no line before it makes.
+    pub fn new(merges: &str, positions: usize) -> Result<Self> {
         let wrong = |e: tokenizers::Error| Error::Tokenizer(e.to_string());
-        let (vocabulary, merges) = vocabulary();
+        let (vocabulary, merges) = vocabulary(merges);
         let (start, end) = (vocabulary.len() as u32 - 2, vocabulary.len() as u32 - 1);
         let model = BPE::builder()
             .vocab_and_merges(vocabulary.into_iter().collect::<ahash::AHashMap<_, _>>(), merges)
@@ -88,6 +99,17 @@ impl Tokenizer {
         bpe.add_special_tokens([AddedToken::from(START, true), AddedToken::from(END, true)])
             .map_err(wrong)?;
         Ok(Self { bpe, start, end, positions })
+    }
+
+    /// Number of ids.
+    pub fn vocabulary_size(&self) -> usize {
+        self.end as usize + 1
+    }
+
+    /// The pieces that a text falls into, as the vocabulary writes them (`toy</w>`).
+    pub fn pieces(&self, text: &str) -> Result<Vec<String>> {
+        let encoding = self.bpe.encode(text, false).map_err(|e| Error::Tokenizer(e.to_string()))?;
+        Ok(encoding.get_tokens().to_vec())
     }
 
     /// Tokenises a prompt. The placeholder is found before tokenisation,
@@ -177,8 +199,8 @@ type Merges = Vec<(String, String)>;
 
 /// CLIP's vocabulary in id order: the 256 byte letters, the same at the end of
 /// a word, one entry a merge, start and end.
-fn vocabulary() -> (Vec<(String, u32)>, Merges) {
-    let merges: Merges = MERGES
+fn vocabulary(merges: &str) -> (Vec<(String, u32)>, Merges) {
+    let merges: Merges = merges
         .lines()
         .skip(1)
         .filter_map(|line| line.split_once(' '))

@@ -103,6 +103,15 @@ impl Params {
         Self { entries: entries.map(|(name, param)| (name.clone(), param.clone())).collect() }
     }
 
+    /// The parameters of a part: those whose names begin so, without that beginning,
+    /// sharing the same memory.
+    pub fn within(&self, prefix: &str) -> Self {
+        let part = |(name, param): (&String, &Param)| {
+            name.strip_prefix(prefix).map(|name| (name.to_owned(), param.clone()))
+        };
+        Self { entries: self.entries.iter().filter_map(part).collect() }
+    }
+
     /// The same values as leaves that collect gradients.
     pub fn leaves(&self) -> Self {
         let leaf = |param: &Param| Param {

@@ -4,11 +4,23 @@ use std::{path::Path, sync::Arc};
 
 use formats::TensorFile;
 
-use super::{Configs, Files, read_json, refuse};
+use super::{Configs, Files, read_json, read_text, refuse};
 use crate::{
     Error, Result,
     config::{ScheduleConfig, TextConfig, UNetConfig, VaeConfig},
 };
+
+/// Where a folder has the tokenizer's merges.
+pub(super) const MERGES: &str = "tokenizer/merges.txt";
+
+/// The most that a merge list may hold; CLIP's has half a megabyte.
+const MERGES_LIMIT: u64 = 1 << 23;
+
+/// The tokenizer's merges, if the folder has any.
+pub(super) fn merges(folder: &Path) -> Result<Option<String>> {
+    let path = folder.join(MERGES);
+    path.is_file().then(|| read_text(&path, MERGES_LIMIT)).transpose()
+}
 
 /// Reads and checks the configurations, after the model was found to be of a
 /// kind that runs here.

@@ -62,6 +62,8 @@ struct Files {
 pub struct Base {
     path: PathBuf,
     configs: Configs,
+    /// The tokenizer's merges, where the model has its own.
+    merges: Option<String>,
     text: Weights,
     unet: Weights,
     vae: Weights,
@@ -87,6 +89,7 @@ impl Base {
             text: Weights::new(files.text, "", keep, device),
             unet: Weights::new(files.unet, "", keep, device),
             vae: Weights::new(files.vae, "", keep, device),
+            merges: folder::merges(path)?,
             configs,
         })
     }
@@ -109,6 +112,7 @@ impl Base {
             text: weights("cond_stage_model.", Box::new(compvis::text)),
             unet: weights("model.diffusion_model.", Box::new(move |n| compvis::unet(&unet, n))),
             vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
+            merges: None,
             configs,
         })
     }
@@ -162,9 +166,25 @@ impl Base {
         }
     }
 
-    /// CLIP's tokenizer for its text encoder.
+    /// The tokenizer for its text encoder: CLIP's, with the merges of its own
+    /// `tokenizer/merges.txt` where there is one.
+    ///
+    /// # Errors
+    /// If that file is damaged, or makes more ids than the text encoder has rows.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Tokenizer::clip(self.configs.text.max_position_embeddings)
+        let TextConfig { max_position_embeddings: positions, vocab_size: rows, .. } =
+            self.configs.text;
+        let Some(merges) = &self.merges else { return Tokenizer::clip(positions) };
+        let tokenizer = Tokenizer::new(merges, positions)?;
+        if tokenizer.vocabulary_size() > rows {
+            return Err(Error::Config {
+                path: self.path.join(folder::MERGES),
+                key: "the number of ids".into(),
+                found: tokenizer.vocabulary_size().to_string(),
+                expected: format!("at most the text encoder's vocab_size, {rows}"),
+            });
+        }
+        Ok(tokenizer)
     }
 
     /// Its noise schedule.
@@ -225,22 +245,27 @@ impl Base {
 }
 
 fn read_json(path: &Path) -> Result<Value> {
-    let missing = |e: std::io::Error| Error::Config {
+    let text = read_text(path, JSON_LIMIT)?;
+    serde_json::from_str(&text).map_err(|e| Error::Config {
         path: path.to_owned(),
         key: "the file".into(),
-        found: e.to_string(),
-        expected: "a JSON file of a diffusers model folder".into(),
-    };
-    let wrong = |found: String| Error::Config {
+        found: format!("not JSON ({e})"),
+        expected: "JSON".into(),
+    })
+}
+
+/// Reads a text file of at most `limit` bytes.
+fn read_text(path: &Path, limit: u64) -> Result<String> {
+    let wrong = |found: String, expected: &str| Error::Config {
         path: path.to_owned(),
         key: "the file".into(),
         found,
-        expected: "JSON".into(),
+        expected: expected.to_owned(),
     };
+    let missing = |e: std::io::Error| wrong(e.to_string(), "a file of a diffusers model folder");
     let size = path.metadata().map_err(missing)?.len();
-    if size > JSON_LIMIT {
-        return Err(wrong(format!("{size} bytes long")));
+    if size > limit {
+        return Err(wrong(format!("{size} bytes long"), &format!("at most {limit} bytes")));
     }
-    let text = std::fs::read_to_string(path).map_err(missing)?;
-    serde_json::from_str(&text).map_err(|e| wrong(format!("not JSON ({e})")))
+    std::fs::read_to_string(path).map_err(missing)
 }
