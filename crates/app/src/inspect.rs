@@ -61,7 +61,7 @@ fn adapter(info: &Info, file: &TensorFile) -> Vec<String> {
     vec![
         format!("{}: a vico {kind}, written by version {}", file.path().display(), info.version),
         format!("method       {}", info.method),
-        format!("placeholder  {}   (started from \"{}\")", info.placeholder, info.init_word),
+        format!("placeholder  {}   ({})", info.placeholder, origin(info)),
         format!("base model   {} ({})", info.base_name, info.base_fingerprint),
         format!("steps        {} of {}", info.step, info.recipe.steps),
         format!(
@@ -70,6 +70,13 @@ fn adapter(info: &Info, file: &TensorFile) -> Vec<String> {
         ),
         format!("recipe       {recipe}"),
     ]
+}
+
+fn origin(info: &Info) -> String {
+    match info.init_word.as_str() {
+        "" => "imported; its class word is not known".into(),
+        word => format!("started from \"{word}\""),
+    }
 }
 
 fn kind(file: &TensorFile) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use app::{Bytes, Sampler, WeightPrecision, bench, generate, mask, train};
+use app::{Bytes, Sampler, WeightPrecision, bench, export, generate, import, mask, train};
 use clap::{Args, Parser, Subcommand};
 
 /// What was typed, ready to run.
@@ -25,6 +25,10 @@ pub enum Command {
     Generate(generate::Options),
     /// `vico mask`
     Mask(mask::Options),
+    /// `vico import`
+    Import(import::Options),
+    /// `vico export`
+    Export(export::Options),
     /// `vico inspect`
     Inspect(PathBuf),
     /// `vico bench`
@@ -43,6 +47,10 @@ pub fn parse() -> Arguments {
         Typed::Train(typed) => Command::Train(typed.options()),
         Typed::Generate(typed) => Command::Generate(typed.options()),
         Typed::Mask(typed) => Command::Mask(typed.options()),
+        Typed::Import(typed) => Command::Import(typed.options()),
+        Typed::Export(Export { input, format, word, output }) => {
+            Command::Export(export::Options { input, format, word, output })
+        }
         Typed::Inspect { file } => Command::Inspect(file),
         Typed::Bench(Bench { base, json, size, repeats, case }) => {
             let options = bench::Options { base, size, repeats, cases: case };
@@ -80,6 +88,10 @@ enum Typed {
     Generate(Box<Generate>),
     /// Show what an adapter takes for the object in a photo, layer by layer
     Mask(Mask),
+    /// Make an adapter of the files of ViCo's own program
+    Import(Import),
+    /// Write an adapter or embedding for other programs
+    Export(Export),
     /// Say what an adapter, embedding, checkpoint or picture holds
     Inspect {
         /// The file
@@ -312,6 +324,64 @@ impl Mask {
             output: self.output,
         }
     }
+}
+
+/// The files do not say which model, class word and photos they are of: --base
+/// is checked to fit, the others may be told.
+#[derive(Args)]
+struct Import {
+    /// Folder with embeddings_gs-N.pt and cross_attention-N.pt (the newest are taken), or the two
+    #[arg(required = true, num_args = 1..=2, value_name = "DIR|FILE")]
+    files: Vec<PathBuf>,
+    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
+    #[arg(long, value_name = "DIR|FILE")]
+    base: PathBuf,
+    /// The adapter file to write (.safetensors)
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// Folder of photos to keep in the adapter; without it generate needs --reference
+    #[arg(long, value_name = "DIR")]
+    photos: Option<PathBuf>,
+    /// Class word the token started from
+    #[arg(long, value_name = "WORD")]
+    init_word: Option<String>,
+    /// Text that stands for the thing in prompts [default: the file's own, else *]
+    #[arg(long, value_name = "TEXT")]
+    placeholder: Option<String>,
+    /// Width and height of the pictures, pixels [default: the base's own]
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+}
+
+impl Import {
+    fn options(self) -> import::Options {
+        import::Options {
+            files: self.files,
+            base: self.base,
+            photos: self.photos,
+            init_word: self.init_word,
+            placeholder: self.placeholder,
+            size: self.size,
+            output: self.output,
+        }
+    }
+}
+
+/// vico-official writes token and image attention for the authors' program; the
+/// others the token alone, as a textual-inversion embedding.
+#[derive(Args)]
+struct Export {
+    /// Adapter, or an embedding of any program
+    input: PathBuf,
+    /// vico-official, diffusers, kohya or a1111
+    #[arg(long, value_name = "NAME")]
+    format: export::Format,
+    /// The file to write: .safetensors, .pt or .bin; a folder for vico-official
+    #[arg(long, short, value_name = "FILE|DIR")]
+    output: PathBuf,
+    /// Word under which the other program knows it [default: the placeholder]
+    #[arg(long, value_name = "TEXT")]
+    word: Option<String>,
 }
 
 #[derive(Args)]

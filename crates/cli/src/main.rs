@@ -27,6 +27,8 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
         Command::Train(options) => app::train::run(&options, &compute, terminal),
         Command::Generate(options) => app::generate::run(&options, &compute, terminal),
         Command::Mask(options) => app::mask::run(&options, &compute, terminal),
+        Command::Import(options) => app::import::run(&options, &compute, terminal),
+        Command::Export(options) => app::export::run(&options, &compute, terminal),
         Command::Inspect(path) => {
             terminal.print(&app::inspect::run(&path)?);
             Ok(())

@@ -9,6 +9,7 @@
 pub mod base;
 pub mod config;
 pub mod denoise;
+pub mod embedding;
 pub mod error;
 pub mod layout;
 mod resnet;
@@ -21,6 +22,7 @@ pub mod vae;
 pub mod weights;
 
 pub use base::Base;
+pub use embedding::{Embedding, EmbeddingFormat};
 pub use error::{Error, Result};
 pub use schedule::Schedule;
 pub use tokenizer::{Placeholder, Prompt, Tokenizer};

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod drawing;
+mod exchange;
 mod full_size;
 mod mistakes;
 mod training;

@@ -6,6 +6,7 @@ pub mod denoiser;
 pub mod inject;
 pub mod loss;
 pub mod mask;
+pub mod official;
 pub mod reference;
 
 use std::convert::Infallible;

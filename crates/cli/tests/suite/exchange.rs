@@ -1,0 +1,118 @@
+//! Adapters and embeddings from other programs and for them.
+
+use std::{fs, path::PathBuf};
+
+use formats::TensorFile;
+use images::read_photo;
+
+use super::vico::{Place, base};
+
+fn authors(name: &str) -> String {
+    let path = golden::path(&format!("vico/{name}")).canonicalize().unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Imports the authors' files with further arguments.
+fn import(place: &Place, more: &[&str]) {
+    let (base, folder) = (base(), authors("checkpoints"));
+    let arguments = ["import", &folder, "--base", &base, "--output", "adapter.safetensors"];
+    place.run(&[&arguments[..], more].concat()).done();
+}
+
+#[test]
+fn golden_checkpoints_of_the_authors_become_an_adapter_and_go_back() {
+    let place = Place::new();
+    import(&place, &["--photos", "photos", "--init-word", "toy"]);
+    let arguments = ["export", "adapter.safetensors", "--format", "vico-official", "--output"];
+    place.run(&[&arguments[..], &["back"]].concat()).done();
+    let mut compared = 0;
+    for name in ["embeddings_gs-399.pt", "cross_attention-399.pt"] {
+        let first = TensorFile::open(authors(&format!("checkpoints/{name}"))).unwrap();
+        let again = TensorFile::open(place.path(&format!("back/checkpoints/{name}"))).unwrap();
+        assert!(first.names().eq(again.names()), "{name}");
+        for tensor in first.names() {
+            assert_eq!(first.get(tensor), again.get(tensor), "{tensor}");
+            assert_eq!(first.bytes(tensor).unwrap(), again.bytes(tensor).unwrap(), "{tensor}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 2);
+    // What was written is read again, from the folder and in any order.
+    let (base, old) = (base(), "adapter.safetensors");
+    place.run(&["import", "back", "--base", &base, "--output", "b.safetensors"]).done();
+    let files =
+        ["back/checkpoints/cross_attention-399.pt", "back/checkpoints/embeddings_gs-399.pt"];
+    let more = ["--base", &base, "--output", "c.safetensors"];
+    place.run(&[&["import"], &files[..], &more].concat()).done();
+    let token = |name: &str| {
+        TensorFile::open(place.path(name)).unwrap().f32("placeholder_embedding").unwrap()
+    };
+    assert_eq!(token(old), token("b.safetensors"));
+    assert_eq!(token(old), token("c.safetensors"));
+}
+
+#[test]
+fn an_imported_adapter_draws() {
+    let place = Place::new();
+    import(&place, &["--photos", "photos"]);
+    let said = place.run(&["inspect", "adapter.safetensors"]).done().said();
+    assert!(said.contains("399 of") && said.contains("class word is not known"), "{said}");
+    place.generate("a *", "kept.png", &[]).done();
+    import(&place, &[]);
+    place.generate("a *", "x.png", &[]).failed(1, &["without photos"]);
+    place.generate("a *", "typed.png", &["--reference", "photos/0.png"]).done();
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    assert_eq!(pixels("kept.png"), pixels("typed.png"));
+}
+
+/// The embedding as PyTorch 1.10 wrote it on a graphics card.
+#[test]
+fn golden_embedding_of_an_old_pytorch_is_the_same() {
+    let place = Place::new();
+    let base = base();
+    let attention = authors("checkpoints/cross_attention-399.pt");
+    for (i, folder) in ["checkpoints", "checkpoints-torch110-cuda"].iter().enumerate() {
+        let embedding = authors(&format!("{folder}/embeddings_gs-399.pt"));
+        let output = format!("{i}.safetensors");
+        place.run(&["import", &embedding, &attention, "--base", &base, "--output", &output]).done();
+    }
+    let bytes = |name: &str| fs::read(place.path(name)).unwrap();
+    assert_eq!(bytes("0.safetensors"), bytes("1.safetensors"));
+}
+
+#[test]
+fn files_that_cannot_be_imported() {
+    let place = Place::new();
+    let base = base();
+    let import = |files: &[&str], code: i32, words: &[&str]| {
+        let more = ["--base", &base, "--output", "x.safetensors"];
+        place.run(&[&["import"], files, &more].concat()).failed(code, words);
+    };
+    import(&["photos"], 1, &["photos", "embeddings_gs-N.pt"]);
+    let embedding = authors("checkpoints/embeddings_gs-399.pt");
+    import(&[&embedding], 2, &["the two files"]);
+    import(&[&embedding, &embedding], 1, &["none of the files"]);
+    let attention = authors("checkpoints/cross_attention-399.pt");
+    let model: PathBuf = golden::path("tiny-sd.ckpt").canonicalize().unwrap();
+    import(&[model.to_str().unwrap(), &attention], 1, &["no textual-inversion embedding"]);
+    assert!(!place.path("x.safetensors").exists());
+}
+
+#[test]
+fn words_that_other_programs_cannot_take() {
+    let place = Place::new();
+    place.train(&["--placeholder", "<my-teapot>"]).done();
+    let export = |more: &[&str]| place.run(&[&["export", "adapter.safetensors"], more].concat());
+    let official = ["--format", "vico-official", "--output", "official"];
+    export(&official).failed(2, &["<my-teapot>", "not one token", "--word"]);
+    assert!(!place.path("official").exists());
+    export(&[&official[..], &["--word", "*"]].concat()).done();
+    assert_eq!(place.list("official/checkpoints"), ["cross_attention-4.pt", "embeddings_gs-4.pt"]);
+    let diffusers = ["--format", "diffusers", "--output", "e.safetensors"];
+    let said = export(&diffusers).done().said();
+    assert!(!said.contains("warning"), "{said}");
+    let said = export(&[&diffusers[..], &["--word", "*"]].concat()).done().said();
+    assert!(said.contains("warning") && said.contains("refuses"), "{said}");
+    export(&["--format", "diffusers", "--output", "e.zip"]).failed(2, &["e.zip", ".safetensors"]);
+    export(&["--format", "comfy", "--output", "e.pt"]).failed(2, &["vico-official, diffusers"]);
+}
