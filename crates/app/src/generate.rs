@@ -16,6 +16,7 @@ use personalize::{
 use crate::{
     Compute, Error, Event, Events, Result,
     adapter_file::{self, Reference},
+    embeddings::Extras,
     estimate::Memory,
     pictures,
 };
@@ -31,6 +32,8 @@ pub struct Options {
     pub prompt: String,
     /// Negative prompt.
     pub negative: String,
+    /// Files or folders of extra embeddings.
+    pub embeddings: Vec<PathBuf>,
     /// Number of a kept photo or a path; the first photo if not given.
     pub reference: Option<String>,
     /// Sampling steps.
@@ -90,9 +93,11 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     memory.check("lower --batch, --width or --height, name a --memory, or close other programs")?;
     adapter_file::compare(&adapter, &base, events)?;
 
-    let tokenizer = base.tokenizer()?;
+    let extras = Extras::load(options, &adapter.info.placeholder, &base, events)?;
+    let mut tokenizer = base.tokenizer()?;
     events.stage("loading the text encoder and the U-Net");
-    let (text, unet) = (base.text_encoder()?, base.unet()?);
+    let (mut text, unet) = (base.text_encoder()?, base.unet()?);
+    extras.teach(&mut tokenizer, &mut text);
     let method = adapter_file::method(&adapter, unet.sites(), text.width())?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
     let prompts = job.prompts(&tokenizer, placeholder, options.allow_no_placeholder)?;

@@ -10,6 +10,7 @@
 mod adapter_file;
 pub mod bench;
 mod compute;
+mod embeddings;
 mod error;
 mod estimate;
 mod event;

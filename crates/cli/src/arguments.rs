@@ -223,6 +223,10 @@ struct Generate {
     /// Photo to draw from: a number of one kept in the adapter, or a file [default: 0]
     #[arg(long, value_name = "N|PHOTO")]
     reference: Option<String>,
+    /// Extra embedding, used where its file name (without extension) stands in a prompt; a folder
+    /// of them; may be given several times
+    #[arg(long, value_name = "FILE|DIR")]
+    embedding: Vec<PathBuf>,
     /// What not to draw
     #[arg(long, value_name = "PROMPT", default_value = "", hide_default_value = true)]
     negative: String,
@@ -274,6 +278,7 @@ impl Generate {
             adapter: self.adapter,
             prompt: self.prompt,
             negative: self.negative,
+            embeddings: self.embedding,
             reference: self.reference,
             steps: self.steps,
             guidance: self.guidance,

@@ -1,6 +1,9 @@
 //! Adapters and embeddings from other programs and for them.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use formats::TensorFile;
 use images::read_photo;
@@ -115,4 +118,62 @@ fn words_that_other_programs_cannot_take() {
     assert!(said.contains("warning") && said.contains("refuses"), "{said}");
     export(&["--format", "diffusers", "--output", "e.zip"]).failed(2, &["e.zip", ".safetensors"]);
     export(&["--format", "comfy", "--output", "e.pt"]).failed(2, &["vico-official, diffusers"]);
+}
+
+fn embedding(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/embeddings").join(name)
+}
+
+/// Copies an embedding under another name.
+fn embed(place: &Place, from: &str, to: &str) {
+    fs::create_dir_all(place.path(to).parent().unwrap()).unwrap();
+    fs::copy(embedding(from), place.path(to)).unwrap();
+}
+
+#[test]
+fn embeddings_are_known_by_the_names_of_their_files() {
+    let place = Place::new();
+    place.train(&[]).done();
+    embed(&place, "a1111.pt", "styles/pewter.pt");
+    embed(&place, "sdxl.safetensors", "styles/other.safetensors");
+    embed(&place, "kohya.safetensors", "pewter.safetensors");
+    let draw = |prompt: &str, output: &str, more: &[&str]| place.generate(prompt, output, more);
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    draw("a * in pewter", "plain.png", &[]).done();
+    draw("a * in pewter", "folder.png", &["--embedding", "styles"]).done();
+    draw("a * in pewter", "file.png", &["--embedding", "pewter.safetensors"]).done();
+    assert_ne!(pixels("plain.png"), pixels("folder.png"));
+    assert_eq!(pixels("folder.png"), pixels("file.png"), "the same vectors from another program");
+    draw("a *", "without.png", &["--embedding", "styles"]).done();
+
+    let both = ["--embedding", "styles", "--embedding", "pewter.safetensors"];
+    draw("a * in pewter", "x.png", &both).failed(2, &["same name", "pewter.pt"]);
+    let other = ["--embedding", "styles/other.safetensors"];
+    draw("a * in other", "x.png", &other).failed(1, &["other.safetensors", "XL"]);
+    let said = draw("a *", "x.png", &["--embedding", "pewter.safetensors"]).done().said();
+    assert!(said.contains("\"pewter\" stands in no prompt"), "{said}");
+    embed(&place, "a1111.pt", "a*b.pt");
+    draw("a *", "x.png", &["--embedding", "a*b.pt"]).failed(2, &["a*b.pt", "placeholder"]);
+}
+
+/// The token of an adapter, exported and used as an embedding, is the token.
+#[test]
+fn an_exported_token_is_read_again() {
+    let place = Place::new();
+    place.train(&[]).done();
+    let learned = TensorFile::open(place.path("adapter.safetensors")).unwrap();
+    let learned = learned.f32("placeholder_embedding").unwrap();
+    for (format, output) in [
+        ("diffusers", "learned_embeds.safetensors"),
+        ("diffusers", "learned_embeds.bin"),
+        ("kohya", "kohya.safetensors"),
+        ("a1111", "a1111.pt"),
+    ] {
+        let export = ["export", "adapter.safetensors", "--format", format, "--output", output];
+        place.run(&export).done();
+        let back = ["export", output, "--format", "kohya", "--output", "back.safetensors"];
+        place.run(&back).done();
+        let back = TensorFile::open(place.path("back.safetensors")).unwrap();
+        assert_eq!(back.f32("emb_params").unwrap(), learned, "{output}");
+    }
 }
