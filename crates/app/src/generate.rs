@@ -18,6 +18,7 @@ use crate::{
     adapter_file::{self, Reference},
     embeddings::Extras,
     estimate::Memory,
+    lora::{LoraFile, open_base},
     pictures,
 };
 
@@ -26,6 +27,8 @@ use crate::{
 pub struct Options {
     /// Base model.
     pub base: PathBuf,
+    /// LoRAs to merge into it.
+    pub loras: Vec<LoraFile>,
     /// Adapter file.
     pub adapter: PathBuf,
     /// Prompt.
@@ -70,7 +73,7 @@ const GAP: usize = 8;
 /// Draws pictures.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     let device = compute.device();
-    let base = compute.base(&options.base)?;
+    let base = open_base(compute, &options.base, &options.loras)?;
     let adapter = Adapter::load(&options.adapter, device)?;
     let start = options.init_latents.as_deref().map(|path| Start::read(path, &base)).transpose()?;
     let job = job(options, &base, &adapter, start.as_ref())?;

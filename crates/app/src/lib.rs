@@ -18,6 +18,7 @@ pub mod export;
 pub mod generate;
 pub mod import;
 pub mod inspect;
+mod lora;
 pub mod mask;
 mod pictures;
 mod run_folder;
@@ -27,6 +28,7 @@ pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
+pub use lora::LoraFile;
 
 /// Version of the program, for the files it writes.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

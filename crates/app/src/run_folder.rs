@@ -20,7 +20,7 @@ use std::{
 use personalize::{Recipe, trainer::Report};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, generate::writable};
+use crate::{Error, LoraFile, Result, generate::writable};
 
 /// `recipe.toml`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -42,6 +42,9 @@ pub struct Inputs {
     pub photos: PathBuf,
     /// Base model.
     pub base: PathBuf,
+    /// LoRAs merged into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<LoraFile>,
     /// Its fingerprint.
     pub base_fingerprint: String,
 }

@@ -20,6 +20,7 @@ use crate::{
     Compute, Error, Event, Events, Result,
     estimate::Memory,
     generate::writable,
+    lora::open_base,
     run_folder::{Inputs, Run, RunFolder},
 };
 use options::{outputs, recipe, run_dir};
@@ -116,7 +117,11 @@ impl Plan {
             old.as_ref().map(|run| &run.outputs.adapter),
             "--output (the adapter file to write)",
         )?;
-        let base = compute.base(&base_path)?;
+        let loras = match (&options.loras[..], old_inputs) {
+            ([], Some(inputs)) => inputs.loras.clone(),
+            (typed, _) => typed.to_vec(),
+        };
+        let base = open_base(compute, &base_path, &loras)?;
         let recipe = recipe(options, old.as_ref(), &base)?;
         let need = |way: &Compute| Memory::of_training(way, &base, learned(&base), &recipe);
         let way = compute.fitted(|way| need(way).total(), events)?;
@@ -132,7 +137,8 @@ impl Plan {
             events.warning(warning);
         }
         let fingerprint = base.fingerprint()?;
-        let inputs = Inputs { photos: photos_path, base: base_path, base_fingerprint: fingerprint };
+        let inputs =
+            Inputs { photos: photos_path, base: base_path, loras, base_fingerprint: fingerprint };
         let outputs = outputs(options, old.as_ref(), adapter, &recipe);
         let run = Run { recipe, inputs, outputs };
         let resumed =

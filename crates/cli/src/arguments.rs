@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use app::{Bytes, Sampler, WeightPrecision, bench, export, generate, import, mask, train};
+use app::{
+    Bytes, LoraFile, Sampler, WeightPrecision, bench, export, generate, import, mask, train,
+};
 use clap::{Args, Parser, Subcommand};
 
 /// What was typed, ready to run.
@@ -111,6 +113,10 @@ struct Train {
     /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
     #[arg(long, value_name = "DIR|FILE")]
     base: Option<PathBuf>,
+    /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
+    /// may be given several times
+    #[arg(long, value_name = "FILE[:WEIGHT]")]
+    lora: Vec<LoraFile>,
     /// Class word the token starts from: one token, such as toy, dog, teapot
     #[arg(long, value_name = "WORD")]
     init_word: Option<String>,
@@ -181,6 +187,7 @@ impl Train {
         train::Options {
             photos,
             base: self.base,
+            loras: self.lora,
             init_word: self.init_word,
             output: self.output,
             run_dir: self.run_dir.or(resumed),
@@ -214,6 +221,10 @@ struct Generate {
     /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
     #[arg(long, value_name = "DIR|FILE")]
     base: PathBuf,
+    /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
+    /// may be given several times
+    #[arg(long, value_name = "FILE[:WEIGHT]")]
+    lora: Vec<LoraFile>,
     /// Adapter file that `vico train` wrote
     #[arg(long, value_name = "FILE")]
     adapter: PathBuf,
@@ -275,6 +286,7 @@ impl Generate {
     fn options(self) -> generate::Options {
         generate::Options {
             base: self.base,
+            loras: self.lora,
             adapter: self.adapter,
             prompt: self.prompt,
             negative: self.negative,
@@ -304,6 +316,10 @@ struct Mask {
     /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
     #[arg(long, value_name = "DIR|FILE")]
     base: PathBuf,
+    /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
+    /// may be given several times
+    #[arg(long, value_name = "FILE[:WEIGHT]")]
+    lora: Vec<LoraFile>,
     /// Adapter file that `vico train` wrote
     #[arg(long, value_name = "FILE")]
     adapter: PathBuf,
@@ -322,6 +338,7 @@ impl Mask {
     fn options(self) -> mask::Options {
         mask::Options {
             base: self.base,
+            loras: self.lora,
             adapter: self.adapter,
             photo: self.photo,
             prompt: self.prompt,

@@ -62,6 +62,16 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// A tensor of a LoRA that cannot be merged.
+    #[error("{path}: `{key}`: {what}")]
+    Lora {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Sampling settings that make no sense.
     #[error("{0}")]
     Sampling(String),

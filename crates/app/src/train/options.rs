@@ -6,7 +6,7 @@ use diffusion::Base;
 use personalize::Recipe;
 
 use crate::{
-    Error, Result,
+    Error, LoraFile, Result,
     run_folder::{Outputs, Run},
 };
 
@@ -17,6 +17,8 @@ pub struct Options {
     pub photos: Option<PathBuf>,
     /// Base model; may be left out when a run is resumed.
     pub base: Option<PathBuf>,
+    /// LoRAs to merge into it.
+    pub loras: Vec<LoraFile>,
     /// Class word.
     pub init_word: Option<String>,
     /// The adapter file.

@@ -4,6 +4,7 @@ mod architecture;
 mod drawing;
 mod exchange;
 mod full_size;
+mod loras;
 mod mistakes;
 mod training;
 mod vico;

@@ -5,6 +5,7 @@ mod golden_models;
 mod golden_samplers;
 mod golden_schedule;
 mod golden_tokenizer;
+mod loras;
 mod opening;
 mod placeholder;
 
