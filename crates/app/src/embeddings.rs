@@ -66,6 +66,11 @@ impl Extras {
         Ok(Self(all))
     }
 
+    /// Their files.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.0.iter().map(|extra| extra.path.clone()).collect()
+    }
+
     /// Makes their words known.
     pub fn teach(&self, tokenizer: &mut Tokenizer, text: &mut TextEncoder) {
         for Extra { word, embedding, .. } in &self.0 {

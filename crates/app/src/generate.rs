@@ -12,6 +12,7 @@ use personalize::{
     Adapter, Error as RunError,
     generate::{Drawn, Job, Model, Watch, generate},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Compute, Error, Event, Events, Result,
@@ -19,11 +20,13 @@ use crate::{
     embeddings::Extras,
     estimate::Memory,
     lora::{LoraFile, open_base},
-    pictures,
+    pictures::{self, Made},
+    repeat::{Recorded, hashes},
 };
 
-/// What was typed.
-#[derive(Clone, Debug)]
+/// What was typed, or what a picture says of itself.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Options {
     /// Base model.
     pub base: PathBuf,
@@ -58,13 +61,51 @@ pub struct Options {
     /// Pictures in one pass.
     pub batch: usize,
     /// Folder, or a `.png` file for one picture.
+    #[serde(skip)]
     pub output: PathBuf,
     /// Draw although the prompt lacks the placeholder.
     pub allow_no_placeholder: bool,
     /// Latents to start from.
     pub init_latents: Option<PathBuf>,
+    /// The first of them to use, counted from 0.
+    pub init_row: usize,
     /// Where to write the latents.
+    #[serde(skip)]
     pub save_latents: Option<PathBuf>,
+    /// What the inputs must be, if a picture is to be drawn again.
+    #[serde(skip)]
+    pub recorded: Option<Recorded>,
+}
+
+/// The paper's settings, and nothing to draw yet.
+impl Default for Options {
+    fn default() -> Self {
+        let Job { sampler, steps, eta, guidance, seed, batch, .. } = Job::new("", 0);
+        Self {
+            base: PathBuf::new(),
+            loras: Vec::new(),
+            adapter: PathBuf::new(),
+            prompt: String::new(),
+            negative: String::new(),
+            embeddings: Vec::new(),
+            reference: None,
+            steps,
+            guidance,
+            sampler,
+            eta,
+            width: None,
+            height: None,
+            seed,
+            count: None,
+            batch,
+            output: PathBuf::new(),
+            allow_no_placeholder: false,
+            init_latents: None,
+            init_row: 0,
+            save_latents: None,
+            recorded: None,
+        }
+    }
 }
 
 /// Gap between the pictures of a contact sheet, pixels.
@@ -73,9 +114,19 @@ const GAP: usize = 8;
 /// Draws pictures.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     let device = compute.device();
+    named(options)?;
+    if let Some(recorded) = &options.recorded {
+        recorded.check_files(options)?;
+    }
     let base = open_base(compute, &options.base, &options.loras)?;
+    let base_fingerprint = base.fingerprint()?;
+    if let Some(recorded) = &options.recorded {
+        recorded.check_base(&options.base, &base_fingerprint)?;
+    }
     let adapter = Adapter::load(&options.adapter, device)?;
-    let start = options.init_latents.as_deref().map(|path| Start::read(path, &base)).transpose()?;
+    let row = options.init_row;
+    let start = options.init_latents.as_deref();
+    let start = start.map(|path| Start::read(path, row, &base)).transpose()?;
     let job = job(options, &base, &adapter, start.as_ref())?;
     let schedule = base.schedule();
     let plan = job.plan(&schedule)?;
@@ -123,9 +174,16 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         factor: base.configs().vae.factor(),
         channels: base.configs().vae.latent_channels,
     };
-    let base_fingerprint = base.fingerprint()?;
-    let context = Context { job: &job, adapter: &adapter, base_fingerprint: &base_fingerprint };
-    let mut writer = Writer { events, places, context, drawn: Vec::new(), failure: None };
+    let request = Options { embeddings: extras.paths(), ..options.clone() };
+    let made = Made {
+        job: &job,
+        adapter: &adapter,
+        base_name: &base.name(),
+        base_fingerprint: &base_fingerprint,
+        files: &hashes(&request)?,
+        request: &request,
+    };
+    let mut writer = Writer { events, places, made, drawn: Vec::new(), failure: None };
     let rows = start.map(|start| start.rows);
     let result = generate(
         &model,
@@ -137,6 +195,19 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         &mut writer,
     );
     writer.finish(result, options.save_latents.as_deref())
+}
+
+/// Checks that there is a base model and an adapter: a picture of another
+/// program names neither.
+fn named(options: &Options) -> Result<()> {
+    for (path, option) in [(&options.base, "--base"), (&options.adapter, "--adapter")] {
+        if path.as_os_str().is_empty() {
+            return Err(Error::Usage(format!(
+                "{option} is missing: the picture does not name one"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn job(options: &Options, base: &Base, adapter: &Adapter, start: Option<&Start>) -> Result<Job> {
@@ -183,8 +254,8 @@ const LATENTS: &str = "latents";
 
 impl Start {
     /// Reads `init_latents`, else `latents`, else the only tensor of a file:
-    /// `[pictures, channels, height, width]`.
-    fn read(path: &Path, base: &Base) -> Result<Self> {
+    /// `[pictures, channels, height, width]`, from the `first` picture on.
+    fn read(path: &Path, first: usize, base: &Base) -> Result<Self> {
         let file = TensorFile::open(path)?;
         let names: Vec<&str> = file.names().collect();
         let named = [INIT_LATENTS, LATENTS].into_iter().find(|name| file.contains(name));
@@ -199,12 +270,12 @@ impl Start {
             let what = format!("{name} has shape {shape:?}, expected [pictures, {channels}, h, w]");
             return Err(Error::path(path, what));
         };
-        if count == 0 || found != channels || h == 0 || w == 0 {
+        if count <= first || found != channels || h == 0 || w == 0 {
             let what = format!("{name} has shape {shape:?}, expected [pictures, {channels}, h, w]");
             return Err(Error::path(path, what));
         }
         let values = file.f32(name)?;
-        let rows = values.chunks(channels * h * w).map(<[f32]>::to_vec).collect();
+        let rows = values.chunks(channels * h * w).skip(first).map(<[f32]>::to_vec).collect();
         let factor = base.configs().vae.factor();
         Ok(Self { path: path.to_owned(), rows, width: w * factor, height: h * factor })
     }
@@ -272,17 +343,11 @@ pub(crate) fn writable(folder: &Path) -> Result<()> {
         .map_err(|e| Error::path(folder, format!("cannot be written to: {e}")))
 }
 
-struct Context<'a> {
-    job: &'a Job,
-    adapter: &'a Adapter,
-    base_fingerprint: &'a str,
-}
-
 /// Writes each picture as soon as it is finished.
 struct Writer<'a> {
     events: &'a mut dyn Events,
     places: Places,
-    context: Context<'a>,
+    made: Made<'a>,
     drawn: Vec<Drawn>,
     failure: Option<Error>,
 }
@@ -295,10 +360,8 @@ impl Watch for Writer<'_> {
 
     fn picture(&mut self, drawn: Drawn) -> personalize::Result<()> {
         let path = self.places.picture(drawn.index);
-        let Context { job, adapter, base_fingerprint } = self.context;
-        let written =
-            pictures::write(&path, &drawn.picture, job, drawn.seed, adapter, base_fingerprint);
-        if let Err(failure) = written {
+        let Drawn { picture, index, seed, .. } = &drawn;
+        if let Err(failure) = pictures::write(&path, picture, &self.made, *index, *seed) {
             self.failure = Some(failure);
             return Err(RunError::Stopped);
         }

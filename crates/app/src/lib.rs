@@ -17,10 +17,12 @@ mod event;
 pub mod export;
 pub mod generate;
 pub mod import;
+mod infotext;
 pub mod inspect;
 mod lora;
 pub mod mask;
 mod pictures;
+pub mod repeat;
 mod run_folder;
 pub mod train;
 

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use app::{
-    Bytes, LoraFile, Sampler, WeightPrecision, bench, export, generate, import, mask, train,
-};
+use app::{Bytes, LoraFile, WeightPrecision, bench, export, generate, import, mask, repeat, train};
 use clap::{Args, Parser, Subcommand};
 
 /// What was typed, ready to run.
@@ -24,7 +22,7 @@ pub enum Command {
     /// `vico train`
     Train(train::Options),
     /// `vico generate`
-    Generate(generate::Options),
+    Generate(Box<generate::Options>),
     /// `vico mask`
     Mask(mask::Options),
     /// `vico import`
@@ -43,11 +41,14 @@ pub enum Command {
 }
 
 /// Reads the command line; help, version and mistakes end the process.
-pub fn parse() -> Arguments {
+///
+/// # Errors
+/// If a picture that is to be drawn again carries no settings.
+pub fn parse() -> app::Result<Arguments> {
     let Cli { threads, precision, memory, command } = Cli::parse();
     let command = match command {
         Typed::Train(typed) => Command::Train(typed.options()),
-        Typed::Generate(typed) => Command::Generate(typed.options()),
+        Typed::Generate(typed) => Command::Generate(Box::new(typed.options()?)),
         Typed::Mask(typed) => Command::Mask(typed.options()),
         Typed::Import(typed) => Command::Import(typed.options()),
         Typed::Export(Export { input, format, word, output }) => {
@@ -59,7 +60,7 @@ pub fn parse() -> Arguments {
             Command::Bench { options, json }
         }
     };
-    Arguments { threads, precision, memory, command }
+    Ok(Arguments { threads, precision, memory, command })
 }
 
 /// Learns one thing from a few photos, and draws it anywhere.
@@ -217,20 +218,24 @@ impl Train {
 #[derive(Args)]
 struct Generate {
     /// Prompt with the placeholder, such as "a photo of * on the beach"
-    prompt: String,
+    #[arg(required_unless_present = "from")]
+    prompt: Option<String>,
+    /// Draw a picture again: all settings are those it carries, but for what is typed beside it
+    #[arg(long, value_name = "PNG")]
+    from: Option<PathBuf>,
     /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE")]
-    base: PathBuf,
+    #[arg(long, value_name = "DIR|FILE", required_unless_present = "from")]
+    base: Option<PathBuf>,
     /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
     /// may be given several times
     #[arg(long, value_name = "FILE[:WEIGHT]")]
     lora: Vec<LoraFile>,
     /// Adapter file that `vico train` wrote
-    #[arg(long, value_name = "FILE")]
-    adapter: PathBuf,
-    /// Folder for the pictures, or a .png file for one
-    #[arg(long, short, value_name = "DIR|FILE")]
-    output: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from")]
+    adapter: Option<PathBuf>,
+    /// Folder for the pictures, or a .png file for one [default with --from: this folder]
+    #[arg(long, short, value_name = "DIR|FILE", required_unless_present = "from")]
+    output: Option<PathBuf>,
     /// Photo to draw from: a number of one kept in the adapter, or a file [default: 0]
     #[arg(long, value_name = "N|PHOTO")]
     reference: Option<String>,
@@ -239,20 +244,20 @@ struct Generate {
     #[arg(long, value_name = "FILE|DIR")]
     embedding: Vec<PathBuf>,
     /// What not to draw
-    #[arg(long, value_name = "PROMPT", default_value = "", hide_default_value = true)]
-    negative: String,
-    /// Sampling steps
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    steps: usize,
-    /// Guidance scale; 1 is none
-    #[arg(long, value_name = "SCALE", default_value_t = 7.5, allow_negative_numbers = true)]
-    guidance: f64,
-    /// ddim (timesteps as in ViCo's program) or ddim-diffusers
-    #[arg(long, value_name = "NAME", default_value_t = Sampler::default().name().to_owned())]
-    sampler: String,
-    /// Fresh noise a step, 0 to 1
-    #[arg(long, value_name = "ETA", default_value_t = 0.0, allow_negative_numbers = true)]
-    eta: f64,
+    #[arg(long, value_name = "PROMPT")]
+    negative: Option<String>,
+    /// Sampling steps [default: 50]
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Guidance scale; 1 is none [default: 7.5]
+    #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
+    guidance: Option<f64>,
+    /// ddim (timesteps as in ViCo's program) or ddim-diffusers [default: ddim]
+    #[arg(long, value_name = "NAME")]
+    sampler: Option<String>,
+    /// Fresh noise a step, 0 to 1 [default: 0]
+    #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
+    eta: Option<f64>,
     /// Width in pixels, a multiple of 8 [default: the training's]
     #[arg(long, value_name = "PIXELS")]
     width: Option<usize>,
@@ -262,15 +267,15 @@ struct Generate {
     /// Width and height in one
     #[arg(long, value_name = "PIXELS", conflicts_with_all = ["width", "height"])]
     size: Option<usize>,
-    /// Seed of the first picture
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// Seed of the first picture [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Number of pictures [default: 1]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
-    /// Pictures in one pass: faster, more memory, the same pictures
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    batch: usize,
+    /// Pictures in one pass: faster, more memory, the same pictures [default: 1]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// Draw although the prompt lacks the placeholder (the mask then comes from its end)
     #[arg(long)]
     allow_no_placeholder: bool,
@@ -283,29 +288,52 @@ struct Generate {
 }
 
 impl Generate {
-    fn options(self) -> generate::Options {
-        generate::Options {
-            base: self.base,
-            loras: self.lora,
-            adapter: self.adapter,
-            prompt: self.prompt,
-            negative: self.negative,
-            embeddings: self.embedding,
-            reference: self.reference,
-            steps: self.steps,
-            guidance: self.guidance,
-            sampler: self.sampler,
-            eta: self.eta,
-            width: self.width.or(self.size),
-            height: self.height.or(self.size),
-            seed: self.seed,
-            count: self.count,
-            batch: self.batch,
-            output: self.output,
-            allow_no_placeholder: self.allow_no_placeholder,
-            init_latents: self.init_latents,
-            save_latents: self.save_latents,
+    fn options(self) -> app::Result<generate::Options> {
+        fn put<T>(typed: Option<T>, into: &mut T) {
+            if let Some(value) = typed {
+                *into = value;
+            }
         }
+        let mut options = match &self.from {
+            Some(picture) => repeat::options(picture)?,
+            None => generate::Options::default(),
+        };
+        if let Some(recorded) = &mut options.recorded {
+            self.name_anew(recorded);
+        }
+        put(self.prompt, &mut options.prompt);
+        put(self.base, &mut options.base);
+        put((!self.lora.is_empty()).then_some(self.lora), &mut options.loras);
+        put(self.adapter, &mut options.adapter);
+        options.output = self.output.unwrap_or_else(|| ".".into());
+        put(self.reference.map(Some), &mut options.reference);
+        put((!self.embedding.is_empty()).then_some(self.embedding), &mut options.embeddings);
+        put(self.negative, &mut options.negative);
+        put(self.steps, &mut options.steps);
+        put(self.guidance, &mut options.guidance);
+        put(self.sampler, &mut options.sampler);
+        put(self.eta, &mut options.eta);
+        put(self.width.or(self.size).map(Some), &mut options.width);
+        put(self.height.or(self.size).map(Some), &mut options.height);
+        put(self.seed, &mut options.seed);
+        put(self.count.map(Some), &mut options.count);
+        put(self.batch, &mut options.batch);
+        options.allow_no_placeholder |= self.allow_no_placeholder;
+        if self.init_latents.is_some() {
+            (options.init_latents, options.init_row) = (self.init_latents, 0);
+        }
+        options.save_latents = self.save_latents;
+        Ok(options)
+    }
+
+    /// What is typed need not be what a picture was drawn with.
+    fn name_anew(&self, recorded: &mut repeat::Recorded) {
+        if self.base.is_some() || !self.lora.is_empty() {
+            recorded.base = None;
+        }
+        let photo = self.reference.as_ref().map(PathBuf::from);
+        let typed = [&self.adapter, &self.init_latents, &photo].into_iter().flatten();
+        typed.chain(&self.embedding).for_each(|path| recorded.forgive(path));
     }
 }
 

@@ -10,9 +10,8 @@ use arguments::{Arguments, Command, parse};
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    let arguments = parse();
     let mut terminal = Terminal::new();
-    match run(arguments, &mut terminal) {
+    match parse().and_then(|arguments| run(arguments, &mut terminal)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal.fail(&error);
