@@ -24,6 +24,7 @@ pub mod mask;
 mod pictures;
 pub mod repeat;
 mod run_folder;
+mod tensorboard;
 pub mod train;
 
 pub use compute::{Bytes, Compute, WeightPrecision};

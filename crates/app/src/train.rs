@@ -2,6 +2,7 @@
 
 mod options;
 mod preview;
+mod recipe_file;
 mod steps;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::{
 };
 use options::{outputs, recipe, run_dir};
 use preview::Preview;
+use recipe_file::RecipeFile;
 use steps::Parts;
 
 pub use options::{Options, RecipeOptions};
@@ -43,6 +45,7 @@ struct Plan {
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     let plan = Plan::new(options, compute, events)?;
     if options.dry_run {
+        plan.say_time(compute.device(), events)?;
         let text = toml::to_string(&plan.run).map_err(|e| Error::Usage(e.to_string()))?;
         events.note(text);
         return Ok(());
@@ -91,6 +94,15 @@ impl Events for Logged<'_> {
 
 impl Plan {
     fn new(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<Self> {
+        let mut options = options.clone();
+        let file = options.recipe_file.as_deref().map(RecipeFile::read).transpose()?;
+        if let (Some(file), false) = (&file, options.resume) {
+            file.fill(&mut options);
+        }
+        let options = &options;
+        if options.resume && file.is_some() {
+            return Err(Error::Usage("a resumed run keeps its recipe: leave --recipe out".into()));
+        }
         let run_dir = run_dir(options)?;
         let old = match (options.resume, RunFolder::holds_run(&run_dir)) {
             (true, true) => Some(RunFolder::read(&run_dir)?),
@@ -122,7 +134,7 @@ impl Plan {
             (typed, _) => typed.to_vec(),
         };
         let base = open_base(compute, &base_path, &loras)?;
-        let recipe = recipe(options, old.as_ref(), &base)?;
+        let recipe = recipe(options, file.as_ref(), old.as_ref(), &base)?;
         let need = |way: &Compute| Memory::of_training(way, &base, learned(&base), &recipe);
         let way = compute.fitted(|way| need(way).total(), events)?;
         let memory = need(&way);
@@ -175,6 +187,15 @@ impl Plan {
         memory.check("lower --batch (and raise --accumulate), or lower --size")
     }
 
+    /// Loads the U-Net to say how long the training would take.
+    fn say_time(&self, device: &Device, events: &mut dyn Events) -> Result<()> {
+        events.stage("timing a pass of the U-Net");
+        let unet = self.base.unet()?;
+        let taken = self.resumed.as_ref().map_or(0, |(_, optimizer)| optimizer.steps());
+        events.note(steps::time(&self.base, &unet, &self.run.recipe, taken, device));
+        Ok(())
+    }
+
     fn train(self, device: &Device, logged: &mut Logged) -> Result<()> {
         let Self { run, base, resumed, photos, .. } = self;
         let recipe = &run.recipe;
@@ -208,7 +229,8 @@ impl Plan {
         if let Some(optimizer) = optimizer {
             trainer.optimizer = optimizer;
         }
-        parts.say_time(&dataset, &trainer, logged);
+        let time = steps::time(&base, &unet, recipe, trainer.steps(), device);
+        (logged as &mut dyn Events).note(time);
         let preview = Preview::new(&parts, first_photo)?;
         parts.steps(&mut trainer, &dataset, &preview, logged)
     }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use app::{Bytes, LoraFile, WeightPrecision, bench, export, generate, import, mask, repeat, train};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::documents;
 
 /// What was typed, ready to run.
 pub struct Arguments {
@@ -20,7 +23,7 @@ pub struct Arguments {
 /// A command with its options.
 pub enum Command {
     /// `vico train`
-    Train(train::Options),
+    Train(Box<train::Options>),
     /// `vico generate`
     Generate(Box<generate::Options>),
     /// `vico mask`
@@ -38,6 +41,15 @@ pub enum Command {
         /// Answer as JSON.
         json: bool,
     },
+    /// `vico completions`
+    Completions(Shell),
+    /// `vico man`, into a folder if there is one
+    Man(Option<PathBuf>),
+}
+
+/// The arguments as a whole, to be described.
+pub fn described() -> clap::Command {
+    Cli::command()
 }
 
 /// Reads the command line; help, version and mistakes end the process.
@@ -47,7 +59,7 @@ pub enum Command {
 pub fn parse() -> app::Result<Arguments> {
     let Cli { threads, precision, memory, command } = Cli::parse();
     let command = match command {
-        Typed::Train(typed) => Command::Train(typed.options()),
+        Typed::Train(typed) => Command::Train(Box::new(typed.options())),
         Typed::Generate(typed) => Command::Generate(Box::new(typed.options()?)),
         Typed::Mask(typed) => Command::Mask(typed.options()),
         Typed::Import(typed) => Command::Import(typed.options()),
@@ -59,16 +71,15 @@ pub fn parse() -> app::Result<Arguments> {
             let options = bench::Options { base, size, repeats, cases: case };
             Command::Bench { options, json }
         }
+        Typed::Completions { shell } => Command::Completions(shell),
+        Typed::Man { output } => Command::Man(output),
     };
     Ok(Arguments { threads, precision, memory, command })
 }
 
 /// Learns one thing from a few photos, and draws it anywhere.
-///
-/// Exit codes: 0 done, 1 failed, 2 a mistake in what was typed, 130 stopped by
-/// Ctrl-C (what was finished is saved).
 #[derive(Parser)]
-#[command(name = "vico", version, max_term_width = 100)]
+#[command(name = "vico", version, max_term_width = 100, after_help = documents::exit_codes())]
 struct Cli {
     /// Threads to compute with; 0 is all cores
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
@@ -102,6 +113,17 @@ enum Typed {
     },
     /// Measure how fast this machine trains and draws, and with how much memory
     Bench(Bench),
+    /// Print a script that completes these arguments in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page, or write those of all commands
+    Man {
+        /// Folder for the pages
+        #[arg(long, short, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// The defaults are ViCo's recipe (arXiv 2306.00971) at the base model's own
@@ -109,6 +131,9 @@ enum Typed {
 /// checkpoints, previews, masks and a log.
 #[derive(Args)]
 struct Train {
+    /// Recipe in TOML: any part of a run folder's recipe.toml; what is typed beside it wins
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
     /// Folder of photos (JPEG, PNG, WebP) of one thing; four to seven are good
     photos: Option<PathBuf>,
     /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
@@ -186,6 +211,7 @@ impl Train {
             (named, photos) => (named, photos),
         };
         train::Options {
+            recipe_file: self.recipe,
             photos,
             base: self.base,
             loras: self.lora,

@@ -1,12 +1,13 @@
 //! The `vico` binary: arguments in, one call, an exit code out.
 
 mod arguments;
+mod documents;
 mod terminal;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
-use app::{Compute, Result};
-use arguments::{Arguments, Command, parse};
+use app::{Compute, Error, Result};
+use arguments::{Arguments, Command, described, parse};
 use terminal::Terminal;
 
 fn main() -> ExitCode {
@@ -37,5 +38,21 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
             terminal.print(&if json { vec![measured.json()] } else { measured.lines() });
             Ok(())
         }
+        Command::Completions(shell) => {
+            terminal.print(&[documents::completions(described(), shell)]);
+            Ok(())
+        }
+        Command::Man(folder) => man(folder.as_deref(), terminal),
     }
+}
+
+fn man(folder: Option<&Path>, terminal: &Terminal) -> Result<()> {
+    let written = match folder {
+        Some(folder) => documents::write_man_pages(described(), folder),
+        None => documents::man_page(&described()).map(|page| terminal.print(&[page])),
+    };
+    written.map_err(|e| Error::Path {
+        path: folder.unwrap_or(Path::new("-")).to_owned(),
+        what: e.to_string(),
+    })
 }

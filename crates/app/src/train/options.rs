@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use diffusion::Base;
 use personalize::Recipe;
 
+use super::recipe_file::RecipeFile;
 use crate::{
     Error, LoraFile, Result,
     run_folder::{Outputs, Run},
@@ -13,6 +14,8 @@ use crate::{
 /// What was typed.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// File with a part of a recipe; what is typed wins.
+    pub recipe_file: Option<PathBuf>,
     /// Folder of photos; may be left out when a run is resumed.
     pub photos: Option<PathBuf>,
     /// Base model; may be left out when a run is resumed.
@@ -95,11 +98,21 @@ pub(super) fn run_dir(options: &Options) -> Result<PathBuf> {
     })
 }
 
-/// The recipe: the paper's, or the resumed run's, with what was typed.
-pub(super) fn recipe(options: &Options, old: Option<&Run>, base: &Base) -> Result<Recipe> {
+/// The recipe: the paper's with the file's values, or the resumed run's, with
+/// what was typed.
+pub(super) fn recipe(
+    options: &Options,
+    file: Option<&RecipeFile>,
+    old: Option<&Run>,
+    base: &Base,
+) -> Result<Recipe> {
     let mut recipe = match (old, &options.init_word) {
         (Some(run), _) => run.recipe.clone(),
-        (None, Some(word)) => Recipe::vico(word, base.default_size()),
+        (None, Some(word)) => {
+            let paper = Recipe::vico(word, base.default_size());
+            let recipe = file.map_or_else(|| Ok(paper.clone()), |file| file.over(&paper))?;
+            Recipe { init_word: word.clone(), ..recipe }
+        }
         (None, None) => {
             let advice = "--init-word is missing: a single class word such as toy, dog or teapot";
             return Err(Error::Usage(advice.into()));

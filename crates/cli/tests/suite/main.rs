@@ -1,10 +1,12 @@
 //! The program as its users run it, on the small golden model.
 
 mod architecture;
+mod documents;
 mod drawing;
 mod exchange;
 mod full_size;
 mod loras;
 mod mistakes;
+mod recipes;
 mod training;
 mod vico;
