@@ -118,7 +118,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     if let Some(recorded) = &options.recorded {
         recorded.check_files(options)?;
     }
-    let base = open_base(compute, &options.base, &options.loras)?;
+    let base = open_base(compute, &options.base, &options.loras, events)?;
     let base_fingerprint = base.fingerprint()?;
     if let Some(recorded) = &options.recorded {
         recorded.check_base(&options.base, &base_fingerprint)?;

@@ -13,7 +13,7 @@ use personalize::{
     },
 };
 
-use crate::{Compute, Error, Events, Result, VERSION};
+use crate::{Compute, Error, Events, Result, VERSION, lora::open_base};
 
 /// What was typed.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         }
     };
     events.note(format!("{} with {}", files.attention.display(), files.embedding.display()));
-    let base = compute.base(&options.base)?;
+    let base = open_base(compute, &options.base, &[], events)?;
     let found = official::read(&files, device)?;
     let recipe = recipe(options, found.word, base.default_size())?;
     base.check_size(recipe.size, recipe.size)?;

@@ -16,6 +16,7 @@ mod estimate;
 mod event;
 pub mod export;
 pub mod generate;
+pub mod hub;
 pub mod import;
 mod infotext;
 pub mod inspect;

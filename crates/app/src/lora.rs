@@ -9,7 +9,10 @@ use std::{
 use diffusion::{Base, Lora};
 use serde::{Deserialize, Serialize};
 
-use crate::{Compute, Error, Result};
+use crate::{
+    Compute, Error, Events, Result,
+    hub::{self, Id},
+};
 
 /// A LoRA and how much of it: `FILE`, or `FILE:WEIGHT`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -60,11 +63,20 @@ impl From<LoraFile> for String {
     }
 }
 
-/// A base model with LoRAs.
-pub(crate) fn open_base(compute: &Compute, path: &Path, loras: &[LoraFile]) -> Result<Base> {
+/// A base model, by its path or its id at the hub, with LoRAs.
+pub(crate) fn open_base(
+    compute: &Compute,
+    path: &Path,
+    loras: &[LoraFile],
+    events: &mut dyn Events,
+) -> Result<Base> {
     let open = |file: &LoraFile| Lora::open(&file.path, file.weight);
     let loras = loras.iter().map(open).collect::<diffusion::Result<Vec<_>>>()?;
-    Ok(compute.base(path)?.with_loras(loras)?)
+    let base = match Id::of_base(path) {
+        Some(id) => compute.base(&hub::find(&id, events)?)?.named(id.name()),
+        None => compute.base(path)?,
+    };
+    Ok(base.with_loras(loras)?)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub struct Options {
 /// Draws the automatic masks over a photo, layer by layer.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     let device = compute.device();
-    let base = open_base(compute, &options.base, &options.loras)?;
+    let base = open_base(compute, &options.base, &options.loras, events)?;
     let adapter = Adapter::load(&options.adapter, device)?;
     let schedule = base.schedule();
     if options.timestep >= schedule.len() {

@@ -75,7 +75,10 @@ impl Events for Logged<'_> {
             Event::Stage(text) | Event::Note(text) => Some(text.clone()),
             Event::Warning(text) => Some(format!("warning: {text}")),
             Event::Wrote(path) => Some(format!("wrote {}", path.display())),
-            Event::Training { .. } | Event::Step(_) | Event::Drawing { .. } => None,
+            Event::Training { .. }
+            | Event::Step(_)
+            | Event::Drawing { .. }
+            | Event::Fetching { .. } => None,
         };
         // The run goes on even if its log cannot be written any more; the next
         // file that matters says so.
@@ -133,7 +136,7 @@ impl Plan {
             ([], Some(inputs)) => inputs.loras.clone(),
             (typed, _) => typed.to_vec(),
         };
-        let base = open_base(compute, &base_path, &loras)?;
+        let base = open_base(compute, &base_path, &loras, events)?;
         let recipe = recipe(options, file.as_ref(), old.as_ref(), &base)?;
         let need = |way: &Compute| Memory::of_training(way, &base, learned(&base), &recipe);
         let way = compute.fitted(|way| need(way).total(), events)?;

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use app::{Bytes, LoraFile, WeightPrecision, bench, export, generate, import, mask, repeat, train};
+use app::{
+    Bytes, LoraFile, WeightPrecision, bench, export, generate, hub::Id, import, mask, repeat, train,
+};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -41,6 +43,10 @@ pub enum Command {
         /// Answer as JSON.
         json: bool,
     },
+    /// `vico models pull`
+    Pull(Id),
+    /// `vico models list`
+    ListModels,
     /// `vico completions`
     Completions(Shell),
     /// `vico man`, into a folder if there is one
@@ -71,6 +77,8 @@ pub fn parse() -> app::Result<Arguments> {
             let options = bench::Options { base, size, repeats, cases: case };
             Command::Bench { options, json }
         }
+        Typed::Models(Models::Pull { id }) => Command::Pull(id),
+        Typed::Models(Models::List) => Command::ListModels,
         Typed::Completions { shell } => Command::Completions(shell),
         Typed::Man { output } => Command::Man(output),
     };
@@ -113,6 +121,9 @@ enum Typed {
     },
     /// Measure how fast this machine trains and draws, and with how much memory
     Bench(Bench),
+    /// Fetch base models from the Hugging Face hub, or list those that were
+    #[command(subcommand)]
+    Models(Models),
     /// Print a script that completes these arguments in a shell
     Completions {
         /// The shell
@@ -126,6 +137,20 @@ enum Typed {
     },
 }
 
+/// The cache is the one that other programs share: HF_HOME or HF_HUB_CACHE say
+/// where it is, HF_TOKEN opens models with terms, HF_ENDPOINT names another hub,
+/// HF_HUB_OFFLINE=1 fetches nothing.
+#[derive(Subcommand)]
+enum Models {
+    /// Fetch a model, or what changed of it; only the files that are needed
+    Pull {
+        /// OWNER/NAME, OWNER/NAME@REVISION, or OWNER/NAME/FILE for one file
+        id: Id,
+    },
+    /// List the models in the cache
+    List,
+}
+
 /// The defaults are ViCo's recipe (arXiv 2306.00971) at the base model's own
 /// size. A run folder beside the adapter keeps the recipe, metrics.jsonl,
 /// checkpoints, previews, masks and a log.
@@ -136,8 +161,9 @@ struct Train {
     recipe: Option<PathBuf>,
     /// Folder of photos (JPEG, PNG, WebP) of one thing; four to seven are good
     photos: Option<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE")]
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    #[arg(long, value_name = "DIR|FILE|ID")]
     base: Option<PathBuf>,
     /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
     /// may be given several times
@@ -249,8 +275,9 @@ struct Generate {
     /// Draw a picture again: all settings are those it carries, but for what is typed beside it
     #[arg(long, value_name = "PNG")]
     from: Option<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE", required_unless_present = "from")]
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    #[arg(long, value_name = "DIR|FILE|ID", required_unless_present = "from")]
     base: Option<PathBuf>,
     /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
     /// may be given several times
@@ -367,8 +394,9 @@ impl Generate {
 struct Mask {
     /// The photo
     photo: PathBuf,
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE")]
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    #[arg(long, value_name = "DIR|FILE|ID")]
     base: PathBuf,
     /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
     /// may be given several times
@@ -409,8 +437,9 @@ struct Import {
     /// Folder with embeddings_gs-N.pt and cross_attention-N.pt (the newest are taken), or the two
     #[arg(required = true, num_args = 1..=2, value_name = "DIR|FILE")]
     files: Vec<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE")]
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    #[arg(long, value_name = "DIR|FILE|ID")]
     base: PathBuf,
     /// The adapter file to write (.safetensors)
     #[arg(long, short, value_name = "FILE")]
@@ -462,8 +491,9 @@ struct Export {
 
 #[derive(Args)]
 struct Bench {
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE")]
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    #[arg(long, value_name = "DIR|FILE|ID")]
     base: PathBuf,
     /// Answer as JSON
     #[arg(long)]

@@ -38,6 +38,11 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
             terminal.print(&if json { vec![measured.json()] } else { measured.lines() });
             Ok(())
         }
+        Command::Pull(id) => app::hub::pull(&id, terminal).map(drop),
+        Command::ListModels => {
+            terminal.print(&app::hub::list()?);
+            Ok(())
+        }
         Command::Completions(shell) => {
             terminal.print(&[documents::completions(described(), shell)]);
             Ok(())

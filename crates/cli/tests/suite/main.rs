@@ -5,6 +5,8 @@ mod documents;
 mod drawing;
 mod exchange;
 mod full_size;
+mod hub;
+mod hub_server;
 mod loras;
 mod mistakes;
 mod recipes;

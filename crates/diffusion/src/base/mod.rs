@@ -1,7 +1,7 @@
 //! A Stable Diffusion model on disk: its configuration, and its parts built
 //! one by one when they are needed.
 
-mod folder;
+pub mod folder;
 mod refuse;
 mod single;
 
@@ -69,6 +69,8 @@ pub struct Base {
     unet: Weights,
     vae: Weights,
     loras: Vec<Arc<Lora>>,
+    /// A name that the path does not give.
+    name: Option<String>,
 }
 
 impl Base {
@@ -93,6 +95,7 @@ impl Base {
             vae: Weights::new(files.vae, "", keep, device),
             merges: folder::merges(path)?,
             loras: Vec::new(),
+            name: None,
             configs,
         })
     }
@@ -117,6 +120,7 @@ impl Base {
             vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
             merges: None,
             loras: Vec::new(),
+            name: None,
             configs,
         })
     }
@@ -151,8 +155,16 @@ impl Base {
         &self.path
     }
 
+    /// The same model under another name than its path gives it.
+    pub fn named(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
+
     /// Its name: that of the folder or file, without extension.
     pub fn name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
         let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
         name.map_or_else(|| "base".to_owned(), |n| n.to_string_lossy().into_owned())
