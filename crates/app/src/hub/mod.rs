@@ -79,8 +79,7 @@ fn cached(id: &Id, settings: &Settings) -> Option<PathBuf> {
         return repo.get(file);
     }
     let have = |name: &&str| repo.get(name).is_some();
-    let whole = CONFIGS.iter().all(|name| have(name))
-        && WEIGHTS.iter().all(|names| names.iter().any(|name| have(name)));
+    let whole = CONFIGS.iter().all(&have) && WEIGHTS.iter().all(|names| names.iter().any(&have));
     let config = repo.get(CONFIGS[0]).filter(|_| whole)?;
     snapshot(&config)
 }
