@@ -17,7 +17,7 @@ use crate::{
     Compute, Error, Event, Events, Result,
     adapter_file::{self, Reference},
     estimate::Memory,
-    pictures,
+    pictures::{self, Made},
 };
 
 /// What was typed.
@@ -116,8 +116,13 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         channels: base.configs().vae.latent_channels,
     };
     let base_fingerprint = base.fingerprint()?;
-    let context = Context { job: &job, adapter: &adapter, base_fingerprint: &base_fingerprint };
-    let mut writer = Writer { events, places, context, drawn: Vec::new(), failure: None };
+    let made = Made {
+        job: &job,
+        adapter: &adapter,
+        base_fingerprint: &base_fingerprint,
+        frozen_weights: way.weights(),
+    };
+    let mut writer = Writer { events, places, made, drawn: Vec::new(), failure: None };
     let rows = start.map(|start| start.rows);
     let result = generate(
         &model,
@@ -264,17 +269,11 @@ pub(crate) fn writable(folder: &Path) -> Result<()> {
         .map_err(|e| Error::path(folder, format!("cannot be written to: {e}")))
 }
 
-struct Context<'a> {
-    job: &'a Job,
-    adapter: &'a Adapter,
-    base_fingerprint: &'a str,
-}
-
 /// Writes each picture as soon as it is finished.
 struct Writer<'a> {
     events: &'a mut dyn Events,
     places: Places,
-    context: Context<'a>,
+    made: Made<'a>,
     drawn: Vec<Drawn>,
     failure: Option<Error>,
 }
@@ -287,10 +286,7 @@ impl Watch for Writer<'_> {
 
     fn picture(&mut self, drawn: Drawn) -> personalize::Result<()> {
         let path = self.places.picture(drawn.index);
-        let Context { job, adapter, base_fingerprint } = self.context;
-        let written =
-            pictures::write(&path, &drawn.picture, job, drawn.seed, adapter, base_fingerprint);
-        if let Err(failure) = written {
+        if let Err(failure) = pictures::write(&path, &drawn.picture, &self.made, drawn.seed) {
             self.failure = Some(failure);
             return Err(RunError::Stopped);
         }

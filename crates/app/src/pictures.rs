@@ -3,20 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use images::{Picture, write_png};
-use personalize::{Adapter, generate::Job};
+use personalize::{Adapter, FrozenWeights, generate::Job};
 use serde_json::json;
 
 use crate::{Result, VERSION};
 
+/// How the pictures of a job were made.
+pub struct Made<'a> {
+    /// What was drawn.
+    pub job: &'a Job,
+    /// The adapter.
+    pub adapter: &'a Adapter,
+    /// Fingerprint of the base model.
+    pub base_fingerprint: &'a str,
+    /// How its weights were kept.
+    pub frozen_weights: FrozenWeights,
+}
+
 /// Writes one picture with its generation parameters under the keyword `vico`.
-pub fn write(
-    path: &Path,
-    picture: &Picture,
-    job: &Job,
-    seed: u64,
-    adapter: &Adapter,
-    base_fingerprint: &str,
-) -> Result<()> {
+pub fn write(path: &Path, picture: &Picture, made: &Made, seed: u64) -> Result<()> {
+    let Made { job, adapter, base_fingerprint, frozen_weights } = made;
     let mut job = json!(job);
     job["seed"] = json!(seed);
     job["count"] = json!(1);
@@ -31,6 +37,7 @@ pub fn write(
             "recipe": adapter.info.recipe,
         },
         "base": base_fingerprint,
+        "frozen_weights": frozen_weights,
     });
     Ok(write_png(path, picture, &[("vico", parameters.to_string())])?)
 }

@@ -10,7 +10,7 @@ use diffusion::Base;
 use engine::{Device, optim::AdamW};
 use images::{Picture, read_folder};
 use personalize::{
-    Adapter, Error as RunError, checkpoint,
+    Adapter, Error as RunError, Recipe, checkpoint,
     dataset::{Dataset, Encoded},
     methods::{Frozen, vico},
     trainer::Trainer,
@@ -119,9 +119,14 @@ impl Plan {
         let base = compute.base(&base_path)?;
         let recipe = recipe(options, old.as_ref(), &base)?;
         let need = |way: &Compute| Memory::of_training(way, &base, learned(&base), &recipe);
-        let way = compute.fitted(|way| need(way).total(), events)?;
+        let total = |way: &Compute| need(way).total();
+        let way = match &old {
+            Some(run) => compute.resumed(run.recipe.frozen_weights, total, events)?,
+            None => compute.fitted(total, events)?,
+        };
         let memory = need(&way);
         let base = way.keep(base);
+        let recipe = Recipe { frozen_weights: way.weights(), ..recipe };
         let folder = read_folder(&photos_path)?;
         for (path, reason) in &folder.skipped {
             events.note(format!("skipped {}: {reason}", path.display()));
@@ -213,7 +218,8 @@ fn learned(base: &Base) -> usize {
     vico::parameter_count(&base.configs().unet) + base.configs().text.hidden_size
 }
 
-/// The state of a run, after it was found to belong to the same base model.
+/// The state of a run, after it was found to belong to the same base model, kept
+/// the same way.
 fn resume(run_dir: &std::path::Path, run: &Run, device: &Device) -> Result<(Adapter, AdamW)> {
     let state = RunFolder::state(run_dir);
     if !state.is_file() {
@@ -225,6 +231,15 @@ fn resume(run_dir: &std::path::Path, run: &Run, device: &Device) -> Result<(Adap
     let (was, is) = (&adapter.info.base_fingerprint, &run.inputs.base_fingerprint);
     if was != is {
         let what = format!("was trained on another base model ({was}) than --base ({is})");
+        return Err(Error::path(state, what));
+    }
+    let (was, is) = (adapter.info.recipe.frozen_weights, run.recipe.frozen_weights);
+    if was != is {
+        let what = format!(
+            "was trained with {}, recipe.toml says {}: put back what was written there",
+            was.description(),
+            is.description()
+        );
         return Err(Error::path(state, what));
     }
     Ok((adapter, optimizer))

@@ -37,6 +37,8 @@ fn a_picture_says_how_it_was_made() {
     assert_eq!(value["job"]["seed"], 5);
     assert_eq!(value["job"]["guidance"], 3.0);
     assert_eq!(value["adapter"]["recipe"]["init_word"], "toy");
+    assert_eq!(value["frozen_weights"]["precision"], "f32");
+    assert_eq!(value["frozen_weights"]["convolutions"], "balanced");
     let said = place.run(&["inspect", "one.png"]).done().said();
     assert!(said.contains("a * in the snow"), "{said}");
 }

@@ -6,3 +6,4 @@ mod full_size;
 mod mistakes;
 mod training;
 mod vico;
+mod weights;
