@@ -113,11 +113,13 @@ const GAP: usize = 8;
 
 /// Draws pictures.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
-    let device = compute.device();
     named(options)?;
     if let Some(recorded) = &options.recorded {
         recorded.check_files(options)?;
     }
+    let recorded = options.recorded.as_ref().and_then(|recorded| recorded.frozen_weights);
+    let compute = &recorded.map_or_else(|| compute.clone(), |weights| compute.recorded(weights));
+    let device = compute.device();
     let base = open_base(compute, &options.base, &options.loras, events)?;
     let base_fingerprint = base.fingerprint()?;
     if let Some(recorded) = &options.recorded {
@@ -182,6 +184,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         base_fingerprint: &base_fingerprint,
         files: &hashes(&request)?,
         request: &request,
+        frozen_weights: way.weights(),
     };
     let mut writer = Writer { events, places, made, drawn: Vec::new(), failure: None };
     let rows = start.map(|start| start.rows);

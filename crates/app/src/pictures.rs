@@ -6,7 +6,7 @@ use std::{
 };
 
 use images::{Picture, write_png};
-use personalize::{Adapter, generate::Job};
+use personalize::{Adapter, FrozenWeights, generate::Job};
 use serde_json::json;
 
 use crate::{
@@ -28,6 +28,8 @@ pub struct Made<'a> {
     pub base_name: &'a str,
     /// Its fingerprint.
     pub base_fingerprint: &'a str,
+    /// How its weights were kept.
+    pub frozen_weights: FrozenWeights,
     /// What was typed.
     pub request: &'a Options,
     /// SHA-256 of the files that were read.
@@ -37,7 +39,7 @@ pub struct Made<'a> {
 /// Writes one picture of a job, the `index`th, with its settings under the
 /// keywords `parameters` and `vico`.
 pub fn write(path: &Path, picture: &Picture, made: &Made, index: usize, seed: u64) -> Result<()> {
-    let Made { job, adapter, base_fingerprint, request, files, .. } = made;
+    let Made { job, adapter, base_fingerprint, frozen_weights, request, files, .. } = made;
     let infotext = infotext(made, seed).to_string();
     let mut job = json!(job);
     job["seed"] = json!(seed);
@@ -60,6 +62,7 @@ pub fn write(path: &Path, picture: &Picture, made: &Made, index: usize, seed: u6
             "recipe": adapter.info.recipe,
         },
         "base": base_fingerprint,
+        "frozen_weights": frozen_weights,
         "request": request,
         "files": files,
     });

@@ -7,6 +7,7 @@ use std::{
 };
 
 use images::read_png_text;
+use personalize::FrozenWeights;
 use serde::Deserialize;
 
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
 pub struct Recorded {
     /// Fingerprint of the base model with its LoRAs.
     pub base: Option<String>,
+    /// How its weights were kept.
+    pub frozen_weights: Option<FrozenWeights>,
     /// SHA-256 of the files that were read.
     pub files: BTreeMap<PathBuf, String>,
 }

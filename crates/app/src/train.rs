@@ -11,7 +11,7 @@ use diffusion::Base;
 use engine::{Device, optim::AdamW};
 use images::{Picture, read_folder};
 use personalize::{
-    Adapter, Error as RunError, checkpoint,
+    Adapter, Error as RunError, Recipe, checkpoint,
     dataset::{Dataset, Encoded},
     methods::{Frozen, vico},
     trainer::Trainer,
@@ -139,9 +139,14 @@ impl Plan {
         let base = open_base(compute, &base_path, &loras, events)?;
         let recipe = recipe(options, file.as_ref(), old.as_ref(), &base)?;
         let need = |way: &Compute| Memory::of_training(way, &base, learned(&base), &recipe);
-        let way = compute.fitted(|way| need(way).total(), events)?;
+        let total = |way: &Compute| need(way).total();
+        let way = match &old {
+            Some(run) => compute.resumed(run.recipe.frozen_weights, total, events)?,
+            None => compute.recorded(recipe.frozen_weights).fitted(total, events)?,
+        };
         let memory = need(&way);
         let base = way.keep(base);
+        let recipe = Recipe { frozen_weights: way.weights(), ..recipe };
         let folder = read_folder(&photos_path)?;
         for (path, reason) in &folder.skipped {
             events.note(format!("skipped {}: {reason}", path.display()));
@@ -244,7 +249,8 @@ fn learned(base: &Base) -> usize {
     vico::parameter_count(&base.configs().unet) + base.configs().text.hidden_size
 }
 
-/// The state of a run, after it was found to belong to the same base model.
+/// The state of a run, after it was found to belong to the same base model, kept
+/// the same way.
 fn resume(run_dir: &std::path::Path, run: &Run, device: &Device) -> Result<(Adapter, AdamW)> {
     let state = RunFolder::state(run_dir);
     if !state.is_file() {
@@ -256,6 +262,15 @@ fn resume(run_dir: &std::path::Path, run: &Run, device: &Device) -> Result<(Adap
     let (was, is) = (&adapter.info.base_fingerprint, &run.inputs.base_fingerprint);
     if was != is {
         let what = format!("was trained on another base model ({was}) than --base ({is})");
+        return Err(Error::path(state, what));
+    }
+    let (was, is) = (adapter.info.recipe.frozen_weights, run.recipe.frozen_weights);
+    if was != is {
+        let what = format!(
+            "was trained with {}, recipe.toml says {}: put back what was written there",
+            was.description(),
+            is.description()
+        );
         return Err(Error::path(state, what));
     }
     Ok((adapter, optimizer))

@@ -14,8 +14,8 @@ use crate::documents;
 pub struct Arguments {
     /// Threads; 0 is all cores.
     pub threads: usize,
-    /// How frozen weights are kept.
-    pub precision: WeightPrecision,
+    /// How frozen weights are kept, if it was typed.
+    pub precision: Option<WeightPrecision>,
     /// Memory to stay within.
     pub memory: Option<Bytes>,
     /// The command.
@@ -93,9 +93,10 @@ struct Cli {
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     threads: usize,
     /// How the frozen model is kept and multiplied: f32, or bf16 (half the memory, about 1 % off)
-    #[arg(long, global = true, value_name = "f32|bf16", default_value = "f32")]
-    precision: WeightPrecision,
-    /// Keep the frozen model in the fastest way that fits, e.g. 8GB; the choice is said
+    /// [default: f32, or what fits into --memory, or a resumed run's]
+    #[arg(long, global = true, value_name = "f32|bf16")]
+    precision: Option<WeightPrecision>,
+    /// Keep the frozen model in the fastest way that fits, e.g. 8GB; the choice is said and recorded
     #[arg(long, global = true, value_name = "BYTES")]
     memory: Option<Bytes>,
     #[command(subcommand)]

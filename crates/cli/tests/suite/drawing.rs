@@ -37,6 +37,8 @@ fn a_picture_says_how_it_was_made() {
     assert_eq!(value["job"]["seed"], 5);
     assert_eq!(value["job"]["guidance"], 3.0);
     assert_eq!(value["adapter"]["recipe"]["init_word"], "toy");
+    assert_eq!(value["frozen_weights"]["precision"], "f32");
+    assert_eq!(value["frozen_weights"]["convolutions"], "balanced");
     let said = place.run(&["inspect", "one.png"]).done().said();
     assert!(said.contains("a * in the snow"), "{said}");
 }
@@ -198,6 +200,12 @@ fn a_picture_is_drawn_again_from_itself() {
     };
     again("three/picture-0001.png", "again.png", &[]).done();
     assert_eq!(bytes(place.path("three/picture-0001.png")), bytes(place.path("again.png")));
+    // In bf16 as well, which is no longer typed.
+    let bf16 = ["--precision", "bf16"];
+    again("again.png", "bf16.png", &bf16).done();
+    again("bf16.png", "bf16-again.png", &[]).done();
+    assert_eq!(bytes(place.path("bf16.png")), bytes(place.path("bf16-again.png")));
+    assert_ne!(bytes(place.path("bf16.png")), bytes(place.path("again.png")));
     // What is typed beside it wins.
     again("again.png", "other.png", &["a * in the sun", "--seed", "9", "--steps", "2"]).done();
     let parameters = text(&place, "other.png", "parameters");

@@ -12,3 +12,4 @@ mod mistakes;
 mod recipes;
 mod training;
 mod vico;
+mod weights;

@@ -45,12 +45,18 @@ fn a_recipe_and_typed_options_are_the_same() {
 
 #[test]
 fn what_is_typed_wins() {
-    let place = with_recipe(RECIPE);
+    let place = with_recipe(&format!("{RECIPE}[recipe.frozen_weights]\nprecision = \"bf16\"\n"));
     let typed = ["--steps", "3", "--init-word", "dog", "--output", "other.safetensors"];
     let said =
         place.run(&[&["train", "--recipe", "recipe.toml", "--dry-run"], &typed[..]].concat());
     let said = said.done().said();
-    for line in ["steps = 3", "lr_token = 0.01", "init_word = \"dog\"", "other.safetensors"] {
+    for line in [
+        "precision = \"bf16\"",
+        "steps = 3",
+        "lr_token = 0.01",
+        "init_word = \"dog\"",
+        "other.safetensors",
+    ] {
         assert!(said.contains(line), "{line} in {said}");
     }
     for word in ["memory", "a step", "in all", "3 steps"] {
