@@ -10,7 +10,7 @@
 use std::fmt;
 
 /// The keyword in a PNG.
-pub(crate) const KEYWORD: &str = "parameters";
+pub const KEYWORD: &str = "parameters";
 const NEGATIVE: &str = "Negative prompt:";
 
 /// As many entries make a last line one of parameters; fewer are prompt.
@@ -18,7 +18,7 @@ const FEWEST: usize = 3;
 
 /// Prompts and named parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Infotext {
+pub struct Infotext {
     /// What was drawn.
     pub prompt: String,
     /// What was not to be drawn.
@@ -120,7 +120,7 @@ const SAMPLERS: [(&str, &str); 10] = [
 const KARRAS: (&str, &str) = ("-karras", " Karras");
 
 /// AUTOMATIC1111's name of a sampler; our own where it has none.
-pub(crate) fn sampler_there(ours: &str) -> String {
+pub fn sampler_there(ours: &str) -> String {
     let (name, end) = match ours.strip_suffix(KARRAS.0) {
         Some(name) => (name, KARRAS.1),
         None => (ours, ""),
@@ -130,7 +130,7 @@ pub(crate) fn sampler_there(ours: &str) -> String {
 }
 
 /// Our name of AUTOMATIC1111's sampler; the name itself where we have none.
-pub(crate) fn sampler_here(theirs: &str) -> String {
+pub fn sampler_here(theirs: &str) -> String {
     let (name, end) = match theirs.strip_suffix(KARRAS.1) {
         Some(name) => (name, KARRAS.0),
         None => (theirs, ""),

@@ -18,7 +18,7 @@ pub mod export;
 pub mod generate;
 pub mod hub;
 pub mod import;
-mod infotext;
+pub mod infotext;
 pub mod inspect;
 mod lora;
 pub mod mask;

@@ -26,10 +26,10 @@ use crate::{
 };
 use options::{outputs, recipe, run_dir};
 use preview::Preview;
-use recipe_file::RecipeFile;
 use steps::Parts;
 
 pub use options::{Options, RecipeOptions};
+pub use recipe_file::RecipeFile;
 
 /// A training that was checked and can begin.
 struct Plan {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A recipe file. What was typed beside it wins.
-pub(crate) struct RecipeFile {
+pub struct RecipeFile {
     path: std::path::PathBuf,
     /// Parts of [`Recipe`].
     recipe: Table,
@@ -55,7 +55,11 @@ impl RecipeFile {
         Self::parse(path, &text)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self> {
+    /// Reads the text of a file; its path is for errors.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let wrong = |e: &dyn std::fmt::Display| Error::path(path, e);
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&e))?;
         known(&table).map_err(|what| wrong(&what))?;
@@ -71,7 +75,7 @@ impl RecipeFile {
     }
 
     /// Fills in what was not typed, besides the recipe's own part.
-    pub fn fill(&self, options: &mut Options) {
+    pub(super) fn fill(&self, options: &mut Options) {
         let Self { inputs, outputs, .. } = self;
         let text = |name: &str| self.recipe.get(name).and_then(Value::as_str).map(str::to_owned);
         options.photos = options.photos.take().or_else(|| inputs.photos.clone());
@@ -93,7 +97,7 @@ impl RecipeFile {
     ///
     /// # Errors
     /// If a value is of the wrong kind.
-    pub fn over(&self, recipe: &Recipe) -> Result<Recipe> {
+    pub(super) fn over(&self, recipe: &Recipe) -> Result<Recipe> {
         let wrong = |e: &dyn std::fmt::Display| Error::path(&self.path, e);
         let mut table = Table::try_from(recipe).map_err(|e| wrong(&e))?;
         overlay(&mut table, &self.recipe);

@@ -1,5 +1,6 @@
 //! Integration tests of the Stable Diffusion core.
 
+mod damage;
 mod embeddings;
 mod golden_models;
 mod golden_samplers;
