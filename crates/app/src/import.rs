@@ -8,7 +8,7 @@ use personalize::{
     adapter::{Info, Photo},
     dataset::Encoded,
     methods::vico::{
-        Vico,
+        TOKEN, Vico,
         official::{self, Files},
     },
 };
@@ -54,6 +54,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let sites = diffusion::unet::sites(&base.configs().unet);
     let width = base.configs().text.hidden_size;
     let params = found.params;
+    let vectors = params.get(TOKEN).map_or(1, |token| token.shape()[0]);
+    let recipe = Recipe { vectors, ..recipe };
     Vico::from_params(&sites, width, params.clone(), recipe.rates())?;
 
     let photos = match &options.photos {

@@ -138,7 +138,8 @@ impl Plan {
         };
         let base = open_base(compute, &base_path, &loras, events)?;
         let recipe = recipe(options, file.as_ref(), old.as_ref(), &base)?;
-        let need = |way: &Compute| Memory::of_training(way, &base, learned(&base), &recipe);
+        let need =
+            |way: &Compute| Memory::of_training(way, &base, learned(&base, &recipe), &recipe);
         let total = |way: &Compute| need(way).total();
         let way = match &old {
             Some(run) => compute.resumed(run.recipe.frozen_weights, total, events)?,
@@ -178,7 +179,7 @@ impl Plan {
         if self.run.outputs.adapter.is_dir() {
             return Err(Error::path(&self.run.outputs.adapter, "is a folder: name a file"));
         }
-        let learned = learned(&self.base);
+        let learned = learned(&self.base, recipe);
         events.note(format!(
             "{} photos, {} steps of {} samples at {}x{} pixels; {} values are learned ({:.2} % of \
              the U-Net's {})",
@@ -245,8 +246,9 @@ impl Plan {
 }
 
 /// Number of values that are learned.
-fn learned(base: &Base) -> usize {
-    vico::parameter_count(&base.configs().unet) + base.configs().text.hidden_size
+fn learned(base: &Base, recipe: &Recipe) -> usize {
+    let token = recipe.vectors * base.configs().text.hidden_size;
+    vico::parameter_count(&base.configs().unet) + token
 }
 
 /// The state of a run, after it was found to belong to the same base model, kept

@@ -200,6 +200,9 @@ struct Train {
     /// Text that stands for the thing in prompts [default: *]
     #[arg(long, value_name = "TEXT")]
     placeholder: Option<String>,
+    /// Vectors of the token: more say more, and take as many places in a prompt [default: 1]
+    #[arg(long, value_name = "N")]
+    vectors: Option<usize>,
     /// Seed of all random numbers [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -255,6 +258,7 @@ impl Train {
                 lr_attention: self.lr_attention,
                 reg_weight: self.reg_weight,
                 placeholder: self.placeholder,
+                vectors: self.vectors,
                 seed: self.seed,
             },
             checkpoint_every: self.checkpoint_every,

@@ -27,6 +27,9 @@ pub struct Recipe {
     pub placeholder: String,
     /// Class word whose embedding the token starts from.
     pub init_word: String,
+    /// Vectors of the token, each of which takes a place in the prompt.
+    #[serde(default = "one")]
+    pub vectors: usize,
     /// Learning rate of the token.
     pub lr_token: f64,
     /// Learning rate of image attention.
@@ -95,6 +98,14 @@ impl FrozenWeights {
 /// The most optimizer steps a recipe may ask for.
 const MOST_STEPS: u64 = 1_000_000;
 
+/// The most vectors of a token: a prompt must have room for other words.
+const MOST_VECTORS: u64 = 32;
+
+/// The paper's number of vectors; older recipes do not name it.
+fn one() -> usize {
+    1
+}
+
 impl Recipe {
     /// The paper's recipe at a base model's own picture size.
     pub fn vico(init_word: &str, size: usize) -> Self {
@@ -106,6 +117,7 @@ impl Recipe {
             size,
             placeholder: "*".into(),
             init_word: init_word.into(),
+            vectors: one(),
             lr_token: 5e-3,
             lr_attention: 1e-5,
             reg_weight: 5e-4,
@@ -128,6 +140,7 @@ impl Recipe {
         whole("--steps", self.steps, MOST_STEPS)?;
         whole("--batch", self.batch as u64, 256)?;
         whole("--accumulate", self.accumulate as u64, 4096)?;
+        whole("--vectors", self.vectors as u64, MOST_VECTORS)?;
         rate("--lr-token", self.lr_token)?;
         rate("--lr-attention", self.lr_attention)?;
         rate("--reg-weight", self.reg_weight)?;

@@ -128,8 +128,8 @@ impl Hub {
                     format!("{endpoint} has none of this name, and there is no folder {id} here")
                 }
                 ref other => format!(
-                    "{endpoint} cannot be reached ({other}): what was fetched is kept, try \
-                     again; HF_HUB_OFFLINE=1 uses only what is there"
+                    "there is no folder {id} here, and {endpoint} cannot be reached ({other}): \
+                     what was fetched is kept, try again; HF_HUB_OFFLINE=1 uses only that"
                 ),
             },
             ApiError::IoError(error) => {

@@ -63,6 +63,8 @@ pub struct RecipeOptions {
     pub reg_weight: Option<f64>,
     /// Text that stands for the token.
     pub placeholder: Option<String>,
+    /// Vectors of the token.
+    pub vectors: Option<usize>,
     /// Seed.
     pub seed: Option<u64>,
 }
@@ -82,6 +84,7 @@ impl RecipeOptions {
         put(&self.lr_attention, &mut recipe.lr_attention);
         put(&self.reg_weight, &mut recipe.reg_weight);
         put(&self.placeholder, &mut recipe.placeholder);
+        put(&self.vectors, &mut recipe.vectors);
         put(&self.seed, &mut recipe.seed);
     }
 }

@@ -71,7 +71,7 @@ impl Parts<'_> {
         let token = self.text.token_embedding(self.tokenizer.single(&recipe.init_word)?);
         let draw = Draw::new(recipe.seed);
         let fresh = vico::Vico::new(self.unet.sites(), token, recipe.rates(), &draw, device);
-        Ok((Box::new(fresh), None))
+        Ok((Box::new(fresh.with_vectors(recipe.vectors, device)), None))
     }
 
     pub fn steps(

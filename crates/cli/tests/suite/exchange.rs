@@ -177,3 +177,43 @@ fn an_exported_token_is_read_again() {
         assert_eq!(back.f32("emb_params").unwrap(), learned, "{output}");
     }
 }
+
+/// A token of several vectors is trained, drawn, exported and imported.
+#[test]
+fn a_token_may_have_several_vectors() {
+    let place = Place::new();
+    place.train(&["--vectors", "3"]).done();
+    let learned = TensorFile::open(place.path("adapter.safetensors")).unwrap();
+    let shape = learned.get("placeholder_embedding").unwrap().shape.clone();
+    assert_eq!(shape[0], 3);
+    let values = learned.f32("placeholder_embedding").unwrap();
+    let (first, others) = values.split_at(shape[1]);
+    assert!(others.chunks(shape[1]).all(|other| other != first), "they come apart");
+    place.generate("a * here", "one.png", &[]).done();
+    let export = ["export", "adapter.safetensors", "--format", "vico-official", "--output", "o"];
+    place.run(&export).done();
+    let import = ["import", "o", "--base", &base(), "--output", "back.safetensors"];
+    place.run(&import).done();
+    let back = TensorFile::open(place.path("back.safetensors")).unwrap();
+    assert_eq!(back.f32("placeholder_embedding").unwrap(), values);
+    assert!(back.metadata()["vico.recipe"].contains("\"vectors\":3"));
+    place.run(&["train", "--resume", "adapter.run", "--steps", "5"]).done();
+    let embedding = ["export", "adapter.safetensors", "--format", "a1111", "--output", "e.pt"];
+    place.run(&embedding).done();
+    let said = place.run(&["inspect", "e.pt"]).done().said();
+    assert!(said.contains(&format!("3 vectors of {} values", shape[1])), "{said}");
+    place
+        .run(&[
+            "train",
+            "photos",
+            "--base",
+            &base(),
+            "--init-word",
+            "toy",
+            "--vectors",
+            "33",
+            "--output",
+            "x.safetensors",
+        ])
+        .failed(2, &["--vectors is 33"]);
+}

@@ -17,6 +17,8 @@ fn a_lora_changes_pictures_and_is_named_in_them() {
     let place = Place::new();
     place.train(&[]).done();
     let (kohya, peft) = (lora("kohya.safetensors"), lora("peft"));
+    let said = place.run(&["inspect", &kohya]).done().said();
+    assert!(said.contains("a LoRA of 9 layers"), "{said}");
     place.generate("a *", "plain.png", &[]).done();
     let said = place.generate("a *", "one.png", &["--lora", &format!("{kohya}:0.8")]).done().said();
     assert!(!said.contains("warning"), "the adapter fits the base with a style: {said}");

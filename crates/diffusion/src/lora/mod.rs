@@ -89,6 +89,11 @@ impl Lora {
         Ok(Self { file, weight, layers })
     }
 
+    /// Number of layers that it changes.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
     /// A short hash of the file (8 hexadecimal digits), and the weight.
     pub fn fingerprint(&self) -> Result<String> {
         Ok(format!("{}:{}", &self.file.sha256()?[..8], self.weight))

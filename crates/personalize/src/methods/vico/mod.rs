@@ -72,6 +72,16 @@ impl Vico {
         Self { sites, params, rates }
     }
 
+    /// The same with several vectors for the token, which start alike (Gal et
+    /// al. 2022) and come apart because they stand in different places.
+    pub fn with_vectors(mut self, vectors: usize, device: &Device) -> Self {
+        let token = self.token();
+        let width = token.dims()[1];
+        let values = engine::values(token.narrow(0, 0, 1)).repeat(vectors);
+        self.params.insert(TOKEN, Param::new(values, &[vectors, width], device));
+        self
+    }
+
     /// From parameters that were learned before.
     ///
     /// # Errors
