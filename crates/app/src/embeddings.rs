@@ -53,16 +53,7 @@ impl Extras {
                 all.push(Extra::load(path, placeholder, base)?);
             }
         }
-        let twice = all.iter().enumerate().find_map(|(i, extra)| {
-            let same = |other: &&Extra| other.word.eq_ignore_ascii_case(&extra.word);
-            all[..i].iter().find(same).map(|other| (other, extra))
-        });
-        if let Some((first, second)) = twice {
-            let (first, second) = (first.path.display(), second.path.display());
-            return Err(Error::Usage(format!(
-                "two embeddings have the same name, {first} and {second}: rename one"
-            )));
-        }
+        all.iter().enumerate().try_for_each(|(i, extra)| extra.unlike(&all[..i]))?;
         Ok(Self(all))
     }
 
@@ -101,6 +92,16 @@ impl Extra {
             ));
         }
         Ok(Self { word, path, embedding })
+    }
+
+    /// Refuses a word that another embedding has.
+    fn unlike(&self, others: &[Self]) -> Result<()> {
+        let same = |other: &&Self| other.word.eq_ignore_ascii_case(&self.word);
+        let Some(other) = others.iter().find(same) else { return Ok(()) };
+        let (first, second) = (other.path.display(), self.path.display());
+        Err(Error::Usage(format!(
+            "two embeddings have the same name, {first} and {second}: rename one"
+        )))
     }
 }
 

@@ -64,39 +64,41 @@ pub fn options(picture: &Path) -> Result<Options> {
 
 /// The settings of a picture that another program drew.
 fn foreign(text: &Infotext, picture: &Path) -> Result<Options> {
-    let mut options = Options {
+    let default = Options::default();
+    let sampler = text.get("Sampler").map(|name| match text.get("Schedule type") {
+        Some("Karras") => sampler_here(&format!("{name} Karras")),
+        _ => sampler_here(name),
+    });
+    let (width, height) = size(text, picture)?.unzip();
+    Ok(Options {
         prompt: text.prompt.clone(),
         negative: text.negative.clone(),
+        steps: number(text, "Steps", picture)?.unwrap_or(default.steps),
+        guidance: number(text, "CFG scale", picture)?.unwrap_or(default.guidance),
+        seed: number(text, "Seed", picture)?.unwrap_or(default.seed),
+        sampler: sampler.unwrap_or(default.sampler),
+        width,
+        height,
         ..Options::default()
+    })
+}
+
+/// A parameter that is a number, if it is there.
+fn number<T: FromStr>(text: &Infotext, name: &str, picture: &Path) -> Result<Option<T>> {
+    let wrong = |value: &str| format!("its {name} is \"{value}\", expected a number");
+    let parse = |value: &str| value.parse().map_err(|_| Error::path(picture, wrong(value)));
+    text.get(name).map(parse).transpose()
+}
+
+/// `Size: 512x768`, in pixels.
+fn size(text: &Infotext, picture: &Path) -> Result<Option<(usize, usize)>> {
+    let sides = |size: &str| {
+        let (width, height) = size.split_once('x')?;
+        Some((width.parse().ok()?, height.parse().ok()?))
     };
-    let wrong =
-        |name: &str, value: &str| Error::path(picture, format!("its {name} is \"{value}\""));
-    fn put<T: FromStr>(
-        text: &Infotext,
-        name: &str,
-        into: &mut T,
-        wrong: impl Fn(&str, &str) -> Error,
-    ) -> Result<()> {
-        if let Some(value) = text.get(name) {
-            *into = value.parse().map_err(|_| wrong(name, value))?;
-        }
-        Ok(())
-    }
-    put(text, "Steps", &mut options.steps, wrong)?;
-    put(text, "CFG scale", &mut options.guidance, wrong)?;
-    put(text, "Seed", &mut options.seed, wrong)?;
-    if let Some(name) = text.get("Sampler") {
-        let schedule = text.get("Schedule type").filter(|kind| *kind == "Karras");
-        let full = schedule.map_or_else(|| name.to_owned(), |kind| format!("{name} {kind}"));
-        options.sampler = sampler_here(&full);
-    }
-    if let Some(size) = text.get("Size") {
-        let sides =
-            size.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
-        let (width, height) = sides.ok_or_else(|| wrong("Size", size))?;
-        (options.width, options.height) = (Some(width), Some(height));
-    }
-    Ok(options)
+    let wrong = |size: &str| format!("its Size is \"{size}\", expected one like 512x512");
+    let parse = |size: &str| sides(size).ok_or_else(|| Error::path(picture, wrong(size)));
+    text.get("Size").map(parse).transpose()
 }
 
 /// SHA-256 of the files that a picture is drawn from, besides the base model.

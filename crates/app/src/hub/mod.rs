@@ -98,7 +98,8 @@ fn fetch(id: &Id, settings: &Settings, events: &mut dyn Events) -> Result<PathBu
         return Err(Error::Hub {
             model: id.to_string(),
             what: format!(
-                "not all of it is in {}, and HF_HUB_OFFLINE is set: fetch it once without",
+                "there is no folder of that name here, not all of it is in {}, and \
+                 HF_HUB_OFFLINE is set: fetch it once without",
                 settings.cache.display()
             ),
         });
