@@ -2,22 +2,25 @@
 
 use std::{io, path::Path};
 
-use clap::Command;
+use clap::{
+    Command,
+    builder::{Resettable, StyledStr},
+};
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
 /// Exit codes and what they mean.
 pub const EXIT_CODES: [(u8, &str); 4] = [
     (0, "done"),
-    (1, "failed; the last line of standard error says why"),
+    (1, "failed, as the last line of standard error says"),
     (2, "a mistake in what was typed"),
-    (130, "stopped by Ctrl-C; what was finished is saved"),
+    (130, "stopped by Ctrl-C, what was finished is saved"),
 ];
 
 /// The exit codes as a line of `--help`.
 pub fn exit_codes() -> String {
     let one = |(code, meaning): (u8, &str)| format!("{code} {meaning}");
-    format!("Exit codes: {}.", EXIT_CODES.map(one).join(", "))
+    format!("Exit codes: {}.", EXIT_CODES.map(one).join("; "))
 }
 
 /// A script that completes the arguments in a shell.
@@ -33,7 +36,8 @@ pub fn completions(mut command: Command, shell: Shell) -> String {
 /// # Errors
 /// Never: it is written into memory.
 pub fn man_page(command: &Command) -> io::Result<String> {
-    let man = Man::new(command.clone());
+    // The codes have a section of their own.
+    let man = Man::new(command.clone().after_help(Resettable::<StyledStr>::Reset));
     let mut page = Vec::new();
     man.render(&mut page)?;
     let mut page = String::from_utf8_lossy(&page).into_owned();
@@ -53,10 +57,13 @@ pub fn write_man_pages(mut command: Command, folder: &Path) -> io::Result<()> {
     // Gives the commands their full names.
     command.build();
     std::fs::create_dir_all(folder)?;
-    let write = |command: &Command| {
-        let name = command.get_display_name().unwrap_or(command.get_name());
-        std::fs::write(folder.join(format!("{name}.1")), man_page(command)?)
-    };
-    write(&command)?;
-    command.get_subcommands().filter(|sub| sub.get_name() != "help").try_for_each(write)
+    write(&command, folder)
+}
+
+/// Writes the pages of a command and of those below it.
+fn write(command: &Command, folder: &Path) -> io::Result<()> {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    std::fs::write(folder.join(format!("{name}.1")), man_page(command)?)?;
+    let mut below = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+    below.try_for_each(|sub| write(sub, folder))
 }
