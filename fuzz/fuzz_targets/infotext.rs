@@ -10,6 +10,6 @@ fuzz_target!(|text: &str| {
     let again = Infotext::parse(&read.to_string());
     // A prompt may end like a list of parameters; then there is none to compare.
     if read.entries.len() >= 3 {
-        assert_eq!(again.entries.len(), read.entries.len());
+        assert_eq!(again.entries, read.entries);
     }
 });

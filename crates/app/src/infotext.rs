@@ -65,9 +65,11 @@ impl fmt::Display for Infotext {
     }
 }
 
-/// Values with signs that mean something between entries are JSON texts.
+/// Values with signs that mean something between entries, and those that would
+/// be read as something else, are JSON texts.
 fn quoted(value: &str) -> String {
-    if !value.contains([',', '\n', ':']) {
+    let plain = !value.contains([',', '\n', ':']) && !value.starts_with('"');
+    if plain && value.trim() == value {
         return value.to_owned();
     }
     serde_json::Value::from(value).to_string()
@@ -165,6 +167,14 @@ mod tests {
         let read = Infotext::parse("style: oil, light: warm");
         assert_eq!((read.prompt.as_str(), read.entries.len()), ("style: oil, light: warm", 0));
         assert_eq!(Infotext::parse("").to_string(), "\n");
+    }
+
+    #[test]
+    fn values_that_look_like_others_are_read_again() {
+        let values = ["\"", "\"a", " a ", "a, b: c", "a\nb", "", "\\", "C:\\x"];
+        let entries = values.map(|value| ("name".to_owned(), value.to_owned()));
+        let text = Infotext { entries: entries.into(), ..Infotext::default() };
+        assert_eq!(Infotext::parse(&text.to_string()), text);
     }
 
     #[test]
