@@ -1,5 +1,7 @@
 //! Arguments of the command line, and what they mean.
 
+mod exchange;
+
 use std::path::PathBuf;
 
 use app::{
@@ -9,6 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::documents;
+use exchange::{Export, Import, Models};
 
 /// What was typed, ready to run.
 pub struct Arguments {
@@ -69,9 +72,7 @@ pub fn parse() -> app::Result<Arguments> {
         Typed::Generate(typed) => Command::Generate(Box::new(typed.options()?)),
         Typed::Mask(typed) => Command::Mask(typed.options()),
         Typed::Import(typed) => Command::Import(typed.options()),
-        Typed::Export(Export { input, format, word, output }) => {
-            Command::Export(export::Options { input, format, word, output })
-        }
+        Typed::Export(typed) => Command::Export(typed.options()),
         Typed::Inspect { file } => Command::Inspect(file),
         Typed::Bench(Bench { base, json, size, repeats, case }) => {
             let options = bench::Options { base, size, repeats, cases: case };
@@ -136,20 +137,6 @@ enum Typed {
         #[arg(long, short, value_name = "DIR")]
         output: Option<PathBuf>,
     },
-}
-
-/// The cache is the one that other programs share: HF_HOME or HF_HUB_CACHE say
-/// where it is, HF_TOKEN opens models with terms, HF_ENDPOINT names another hub,
-/// HF_HUB_OFFLINE=1 fetches nothing.
-#[derive(Subcommand)]
-enum Models {
-    /// Fetch a model, or what changed of it; only the files that are needed
-    Pull {
-        /// OWNER/NAME, OWNER/NAME@REVISION, or OWNER/NAME/FILE for one file
-        id: Id,
-    },
-    /// List the models in the cache
-    List,
 }
 
 /// The defaults are ViCo's recipe (arXiv 2306.00971) at the base model's own
@@ -433,65 +420,6 @@ impl Mask {
             output: self.output,
         }
     }
-}
-
-/// The files do not say which model, class word and photos they are of: --base
-/// is checked to fit, the others may be told.
-#[derive(Args)]
-struct Import {
-    /// Folder with embeddings_gs-N.pt and cross_attention-N.pt (the newest are taken), or the two
-    #[arg(required = true, num_args = 1..=2, value_name = "DIR|FILE")]
-    files: Vec<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
-    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
-    #[arg(long, value_name = "DIR|FILE|ID")]
-    base: PathBuf,
-    /// The adapter file to write (.safetensors)
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
-    /// Folder of photos to keep in the adapter; without it generate needs --reference
-    #[arg(long, value_name = "DIR")]
-    photos: Option<PathBuf>,
-    /// Class word the token started from
-    #[arg(long, value_name = "WORD")]
-    init_word: Option<String>,
-    /// Text that stands for the thing in prompts [default: the file's own, else *]
-    #[arg(long, value_name = "TEXT")]
-    placeholder: Option<String>,
-    /// Width and height of the pictures, pixels [default: the base's own]
-    #[arg(long, value_name = "PIXELS")]
-    size: Option<usize>,
-}
-
-impl Import {
-    fn options(self) -> import::Options {
-        import::Options {
-            files: self.files,
-            base: self.base,
-            photos: self.photos,
-            init_word: self.init_word,
-            placeholder: self.placeholder,
-            size: self.size,
-            output: self.output,
-        }
-    }
-}
-
-/// vico-official writes token and image attention for the authors' program; the
-/// others the token alone, as a textual-inversion embedding.
-#[derive(Args)]
-struct Export {
-    /// Adapter, or an embedding of any program
-    input: PathBuf,
-    /// vico-official, diffusers, kohya or a1111
-    #[arg(long, value_name = "NAME")]
-    format: export::Format,
-    /// The file to write: .safetensors, .pt or .bin; a folder for vico-official
-    #[arg(long, short, value_name = "FILE|DIR")]
-    output: PathBuf,
-    /// Word under which the other program knows it [default: the placeholder]
-    #[arg(long, value_name = "TEXT")]
-    word: Option<String>,
 }
 
 #[derive(Args)]
