@@ -1,0 +1,1 @@
+//! The world through its public interface.
