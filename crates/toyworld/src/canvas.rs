@@ -37,6 +37,22 @@ impl Canvas {
         });
     }
 
+    /// The same, and how opaque the layer is at each drawn pixel.
+    pub fn lay(&mut self, area: Area, layer: impl Fn(f32, f32) -> (Rgb, f32)) -> Vec<f32> {
+        let mut mask = vec![0.0; self.side * self.side];
+        let pixel = self.pixel();
+        for row in self.span(area.top, area.bottom) {
+            for column in self.span(area.left, area.right) {
+                let at = row * self.side + column;
+                let place = |i: usize| (i as f32 + 0.5) * pixel;
+                let (colour, opacity) = layer(place(column), place(row));
+                self.pixels[at] = self.pixels[at].mix(colour, opacity);
+                mask[at] = opacity;
+            }
+        }
+        mask
+    }
+
     /// Changes every place of `area`, given what is there.
     pub fn change(&mut self, area: Area, change: impl Fn(f32, f32, Rgb) -> Rgb) {
         let pixel = self.pixel();
@@ -125,28 +141,45 @@ impl Canvas {
     /// Blurs a mask of this canvas, about `radius` wide: three box blurs, nearly a bell.
     pub fn blur(&self, mask: &mut [f32], radius: f32) {
         let reach = ((radius * self.side as f32) as usize).max(1);
+        let mut line = vec![0.0; self.side];
         for _ in 0..3 {
             for row in mask.chunks_exact_mut(self.side) {
-                blur_line(row, 1, reach);
+                blur_line(row, &mut line, reach);
             }
-            for column in 0..self.side {
-                blur_line(&mut mask[column..], self.side, reach);
-            }
+            blur_columns(mask, self.side, reach);
         }
     }
 }
 
-/// Replaces every value of a line by the mean of its neighbours up to `reach` away; beyond the
-/// ends is nothing. The line is each `stride`-th value.
-fn blur_line(values: &mut [f32], stride: usize, reach: usize) {
-    let line: Vec<f32> = values.iter().step_by(stride).copied().collect();
+/// Replaces every value by the mean of its neighbours up to `reach` away; beyond the ends is
+/// nothing. `line` is room for a copy.
+fn blur_line(values: &mut [f32], line: &mut [f32], reach: usize) {
+    line.copy_from_slice(values);
     let width = (2 * reach + 1) as f32;
     let mut sum: f32 = line.iter().take(reach).sum();
-    for (i, value) in values.iter_mut().step_by(stride).enumerate() {
+    for (i, value) in values.iter_mut().enumerate() {
         sum += line.get(i + reach).unwrap_or(&0.0);
         // A running sum can fall a hair below zero.
         *value = (sum / width).max(0.0);
         sum -= i.checked_sub(reach).map_or(0.0, |first| line[first]);
+    }
+}
+
+/// The same for all columns of a mask at once, row by row.
+fn blur_columns(mask: &mut [f32], side: usize, reach: usize) {
+    let copy = mask.to_vec();
+    let width = (2 * reach + 1) as f32;
+    let mut sums = vec![0.0; side];
+    let rows: Vec<&[f32]> = copy.chunks_exact(side).collect();
+    let add = |sums: &mut [f32], row: Option<&&[f32]>, sign: f32| {
+        let Some(row) = row else { return };
+        sums.iter_mut().zip(*row).for_each(|(sum, value)| *sum += sign * value);
+    };
+    rows.iter().take(reach).for_each(|row| add(&mut sums, Some(row), 1.0));
+    for (i, blurred) in mask.chunks_exact_mut(side).enumerate() {
+        add(&mut sums, rows.get(i + reach), 1.0);
+        blurred.iter_mut().zip(&sums).for_each(|(value, sum)| *value = (sum / width).max(0.0));
+        add(&mut sums, i.checked_sub(reach).and_then(|first| rows.get(first)), -1.0);
     }
 }
 
@@ -165,6 +198,12 @@ impl Area {
     /// The rectangle that reaches `rx` and `ry` to each side of a place.
     pub fn around(x: f32, y: f32, rx: f32, ry: f32) -> Self {
         Self { left: x - rx, top: y - ry, right: x + rx, bottom: y + ry }
+    }
+
+    /// The rectangle moved to the right and down.
+    pub fn moved(self, dx: f32, dy: f32) -> Self {
+        let Self { left, top, right, bottom } = self;
+        Self { left: left + dx, top: top + dy, right: right + dx, bottom: bottom + dy }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Objects put into scenes: where they stand, how they are lit, what shadow they cast.
 
-use crate::accessory::Dye;
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::random::Random;
 use crate::scene::Footing;
 use crate::scene::direction;
 use crate::sprite::Sprite;
+use crate::tint::Dye;
 
 /// How far an object may reach beyond the edge of the picture.
 const BEYOND: f32 = 0.03;
@@ -120,7 +120,7 @@ impl Layer<'_> {
     fn sample(&self, level: usize, x: f32, y: f32) -> (Rgb, f32) {
         let (u, v) = self.pose.to_sprite((x, y));
         let (colour, opacity) = self.sprite.sample(level, u, v);
-        let dyed = self.dye.apply(colour, self.sprite.middle(), (u, v));
+        let dyed = self.dye.apply(colour, self.sprite.middle());
         (dyed.under(self.light), opacity)
     }
 
@@ -129,19 +129,13 @@ impl Layer<'_> {
         self.sprite.sample(level, u, v).1
     }
 
-    /// Draws it, faded below the line of the water.
-    pub fn draw(&self, canvas: &mut Canvas, footing: Footing) {
+    /// Draws it, faded below the line of the water; its opacity at each drawn pixel.
+    pub fn draw(&self, canvas: &mut Canvas, footing: Footing) -> Vec<f32> {
         let (level, area) = (self.level(canvas.pixel()), self.area());
-        canvas.blend(area, |x, y| {
+        canvas.lay(area, |x, y| {
             let (colour, opacity) = self.sample(level, x, y);
             (colour, opacity * above_water(area, footing, y))
-        });
-    }
-
-    /// Its opacity as it is drawn, for each drawn pixel.
-    pub fn mask(&self, canvas: &Canvas, footing: Footing) -> Vec<f32> {
-        let (level, area) = (self.level(canvas.pixel()), self.area());
-        canvas.mask(area, |x, y| self.opacity(level, x, y) * above_water(area, footing, y))
+        })
     }
 
     /// Draws what it changes around itself: a shadow, a mirror image or a glow. `from_left` is the
@@ -182,14 +176,11 @@ impl Layer<'_> {
 
     /// Its outline, a little to the side and soft.
     fn lying_shadow(&self, canvas: &mut Canvas, from_left: bool) {
-        let level = self.level(canvas.pixel()) + 1;
-        let side = if from_left { 1.0 } else { -1.0 };
-        for (away, blur, strength) in [(0.03, 0.016, 0.42), (0.008, 0.006, 0.3)] {
-            let (dx, dy) = (away * side * 0.7, away);
-            let mut mask = canvas.mask(Area::ALL, |x, y| self.opacity(level, x - dx, y - dy));
-            canvas.blur(&mut mask, blur);
-            canvas.cover(&mask, SHADOW, strength);
-        }
+        let (level, area) = (self.level(canvas.pixel()) + 1, self.area());
+        let (dx, dy) = (if from_left { 0.018 } else { -0.018 }, 0.026);
+        let mut mask = canvas.mask(area.moved(dx, dy), |x, y| self.opacity(level, x - dx, y - dy));
+        canvas.blur(&mut mask, 0.014);
+        canvas.cover(&mask, SHADOW, 0.58);
     }
 
     /// A wavering mirror image below, and rings of light around.
@@ -217,13 +208,9 @@ impl Layer<'_> {
     /// A light around it.
     fn glow(&self, canvas: &mut Canvas) {
         let level = self.level(canvas.pixel()) + 1;
-        let mut mask = self.opacity_everywhere(canvas, level);
+        let mut mask = canvas.mask(self.area(), |x, y| self.opacity(level, x, y));
         canvas.blur(&mut mask, 0.03);
         canvas.cover(&mask, rgb(0xd0c4ff), 0.5);
-    }
-
-    fn opacity_everywhere(&self, canvas: &Canvas, level: usize) -> Vec<f32> {
-        canvas.mask(self.area(), |x, y| self.opacity(level, x, y))
     }
 }
 

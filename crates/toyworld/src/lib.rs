@@ -35,6 +35,7 @@ mod error;
 mod noise;
 mod random;
 mod scene;
+mod sewn;
 mod sprite;
 mod tint;
 mod world;

@@ -25,10 +25,9 @@ impl Noise {
 
     /// The noise at a place, 0..1; its blobs are about as wide as 1.
     pub fn at(self, x: f32, y: f32) -> f32 {
-        let (left, top) = (x.floor(), y.floor());
+        let (i, j) = (floor(x), floor(y));
         let ease = |t: f32| t * t * (3.0 - 2.0 * t);
-        let (tx, ty) = (ease(x - left), ease(y - top));
-        let (i, j) = (left as i32, top as i32);
+        let (tx, ty) = (ease(x - i as f32), ease(y - j as f32));
         let (i1, j1) = (i.wrapping_add(1), j.wrapping_add(1));
         let above = mix(self.cell(i, j), self.cell(i1, j), tx);
         let below = mix(self.cell(i, j1), self.cell(i1, j1), tx);
@@ -48,6 +47,13 @@ impl Noise {
         }
         sum / total
     }
+}
+
+/// The next whole number below. `f32::floor` is a call into a library on older processors; this is
+/// most of what painting does.
+fn floor(x: f32) -> i32 {
+    let towards_zero = x as i32;
+    towards_zero - i32::from(towards_zero as f32 > x)
 }
 
 #[cfg(test)]

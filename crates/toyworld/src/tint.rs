@@ -42,3 +42,21 @@ impl Tint {
         }
     }
 }
+
+/// How the colours of a sprite are changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Dye {
+    None,
+    Hue(Rgb),
+}
+
+impl Dye {
+    /// The dyed `colour` of a sprite that is as bright as `middle` on the whole.
+    pub fn apply(self, colour: Rgb, middle: f32) -> Rgb {
+        match self {
+            Self::None => colour,
+            // A little of the own colour stays.
+            Self::Hue(hue) => colour.mix(colour.tinted(hue, middle.clamp(0.3, 0.75)), 0.94),
+        }
+    }
+}

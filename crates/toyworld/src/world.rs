@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::accessory::{Accessory, Dye, Wardrobe};
+use crate::accessory::{Accessory, Wardrobe};
 use crate::canvas::Area;
 use crate::caption::{SIZES, fill, somewhere, with_article, without_scene};
 use crate::catalogue::{Entry, catalogue};
@@ -11,7 +11,7 @@ use crate::compose::{Layer, Pose, Room};
 use crate::random::Random;
 use crate::scene::{Footing, Scene};
 use crate::sprite::Sprite;
-use crate::tint::Tint;
+use crate::tint::{Dye, Tint};
 use crate::{Error, Result};
 
 /// The streams of a seed's random numbers for what is shown and said, and for how it stands.
@@ -244,8 +244,8 @@ impl World {
             second.draw(&mut canvas, footing);
         }
         main.ground(&mut canvas, footing, from_left);
-        main.draw(&mut canvas, footing);
-        let mask = canvas.mask_bytes(&main.mask(&canvas, footing));
+        let mask = main.draw(&mut canvas, footing);
+        let mask = canvas.mask_bytes(&mask);
         if let Kind::Accessory(accessory) = kind {
             self.worn(&main, object, accessory).draw(&mut canvas, Footing::Surface);
         }
@@ -270,11 +270,11 @@ impl World {
     fn worn(&self, wearer: &Layer<'_>, object: usize, accessory: Accessory) -> Layer<'_> {
         let face = self.objects[object].entry.face.expect("an object that can wear things");
         let (sprite, dye) = self.wardrobe.get(accessory);
-        let ([x, y, width], by_edge) = accessory.spot(&face);
+        let ([x, y, width], above) = accessory.spot(&face);
         let (x, y) = wearer.sprite.place((x, y));
         let (sprite_width, sprite_height) = sprite.size();
         let size = wearer.sprite.length(width) / sprite_width;
-        let raised = if by_edge { sprite_height * size / 2.0 } else { 0.0 };
+        let raised = sprite_height * size * (above - 0.5);
         Layer {
             sprite,
             pose: wearer.pose.attached((x, y - raised), size),
@@ -308,8 +308,8 @@ impl Plan {
             }
             (Kind::Accessory(Accessory::PinkGlasses | Accessory::RainbowScarf), _) => (0.5, 0.82),
             (Kind::Accessory(_), _) => {
-                room.headroom = 0.2;
-                (0.5, 0.7)
+                room.headroom = 0.22;
+                (0.46, 0.64)
             }
             _ => (0.4, 0.85),
         };

@@ -1,15 +1,26 @@
 //! A tree in autumn and its leaves on the ground.
 
-use super::parts::{direction, leaf};
+use super::{
+    Description, Footing, WARM,
+    parts::{direction, leaf},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
 
+pub(super) const SCENE: Description = Description {
+    name: "autumn",
+    phrases: &["with a tree and autumn leaves in the background"],
+    footing: Footing::Ground,
+    light: WARM,
+    draw,
+};
+
 const LEAVES: [Rgb; 6] =
     [rgb(0xe06a1c), rgb(0xc83c20), rgb(0xf0a02a), rgb(0xa83024), rgb(0xf2c03c), rgb(0xd88630)];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let ground = random.range(0.56, 0.66);
     let haze = random.pick(&[rgb(0xf6e4c0), rgb(0xe9eae0), rgb(0xfbdcb4), rgb(0xdfe9ee)]);
@@ -48,6 +59,11 @@ fn tree(canvas: &mut Canvas, random: &mut Random, x: f32, ground: f32) {
     });
     let (rx, ry) = (random.range(0.36, 0.5), random.range(0.24, 0.32));
     let hues = random.below(LEAVES.len() - 1);
+    for _ in 0..22 {
+        let (dx, dy) = direction(random.range(0.0, 6.3));
+        let place = (x + dx * random.unit() * rx, 0.14 + dy * random.unit() * ry);
+        canvas.spot(place, random.range(0.07, 0.12), 0.4, LEAVES[hues] * 0.62, 0.8);
+    }
     for i in 0..170 {
         let (dx, dy) = direction(random.range(0.0, 6.3));
         let out = random.unit().sqrt();
@@ -55,7 +71,8 @@ fn tree(canvas: &mut Canvas, random: &mut Random, x: f32, ground: f32) {
         // Those below and behind first, and darker.
         let light = mix(0.62, 1.08, i as f32 / 170.0) * mix(1.05, 0.85, (dy * out + 1.0) / 2.0);
         let colour = LEAVES[hues + random.below(2)] * light;
-        canvas.spot(place, random.range(0.022, 0.045), 0.35, colour, 0.95);
+        let length = random.range(0.05, 0.09);
+        leaf(canvas, place, direction(random.range(0.0, 6.3)), (length, length * 0.5), colour);
     }
 }
 

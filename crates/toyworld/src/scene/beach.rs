@@ -1,10 +1,21 @@
 //! Sand, a strip of sea and the sky.
 
-use super::parts::{Sky, ground};
+use super::{
+    Description, Footing,
+    parts::{Sky, ground},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "beach",
+    phrases: &["on the beach"],
+    footing: Footing::Ground,
+    light: Rgb::WHITE,
+    draw,
+};
 
 const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0x3f9de8), rgb(0xd6f0fb)),
@@ -20,7 +31,7 @@ const SEAS: [(Rgb, Rgb); 3] = [
 ];
 const SANDS: [Rgb; 4] = [rgb(0xf1d694), rgb(0xf6e3b6), rgb(0xe6c386), rgb(0xf3dca4)];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let sky = Sky::new(random, &SKIES);
     let (far, near) = random.pick(&SEAS);
     let sand = random.pick(&SANDS);

@@ -1,10 +1,18 @@
 //! A blue wooden house behind a lawn.
 
-use super::parts::Sky;
+use super::{Description, Footing, parts::Sky};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "blue house",
+    phrases: &["with a blue house in the background"],
+    footing: Footing::Ground,
+    light: Rgb::WHITE,
+    draw,
+};
 
 const SKIES: [(Rgb, Rgb); 3] = [
     (rgb(0x7db8e8), rgb(0xeaf3f6)),
@@ -12,7 +20,7 @@ const SKIES: [(Rgb, Rgb); 3] = [
     (rgb(0x9cd2ee), rgb(0xe8f6ee)),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let sky = Sky::new(random, &SKIES);
     let lawn = random.range(0.6, 0.68);
     canvas.paint(|x, y| sky.at(x, (lawn - y) / 0.6));

@@ -1,10 +1,25 @@
 //! A city at night: lit windows, and their reflections on a wet street.
 
-use super::parts::{ground, stars};
+use super::{
+    Description, Footing,
+    parts::{ground, stars},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "city",
+    phrases: &[
+        "with a city in the background",
+        "among the skyscrapers in new york city",
+        "in the city at night",
+    ],
+    footing: Footing::Ground,
+    light: rgb(0xe2e2f8),
+    draw,
+};
 
 /// At the top and above the roofs.
 const SKIES: [(Rgb, Rgb); 4] = [
@@ -15,7 +30,7 @@ const SKIES: [(Rgb, Rgb); 4] = [
 ];
 const LIGHTS: [Rgb; 4] = [rgb(0xffd97a), rgb(0xffc05c), rgb(0xffedb5), rgb(0xa9d8ff)];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let (top, glow) = random.pick(&SKIES);
     let street = random.range(0.6, 0.7);
     canvas.paint(|_, y| top.mix(glow, (y / street).min(1.0) * (y / street).min(1.0)));

@@ -1,10 +1,18 @@
 //! A street of round stones.
 
-use super::parts::ground;
+use super::{Description, Footing, parts::ground};
 use crate::canvas::Canvas;
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "cobblestone",
+    phrases: &["on a cobblestone street"],
+    footing: Footing::Ground,
+    light: Rgb::WHITE,
+    draw,
+};
 
 /// The middle tone of the stones and the gaps between them.
 const STONES: [(Rgb, Rgb); 5] = [
@@ -15,7 +23,7 @@ const STONES: [(Rgb, Rgb); 5] = [
     (rgb(0xa4948e), rgb(0x423634)),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let (stone, gap) = random.pick(&STONES);
     // The horizon lies above the picture: the street fills it.

@@ -1,10 +1,18 @@
 //! Dunes one behind the other under a warm sky.
 
-use super::parts::Sky;
+use super::{Description, Footing, WARM, parts::Sky};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "desert",
+    phrases: &["in the desert"],
+    footing: Footing::Ground,
+    light: WARM,
+    draw,
+};
 
 const SKIES: [(Rgb, Rgb); 3] = [
     (rgb(0x4fa3dd), rgb(0xf6e2bb)),
@@ -18,7 +26,7 @@ const SANDS: [(Rgb, Rgb); 3] = [
     (rgb(0xf2bf70), rgb(0xc07f42)),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let mut sky = Sky::new(random, &SKIES);
     sky.clouds *= 0.5;
     let sand = random.pick(&SANDS);
@@ -30,19 +38,21 @@ pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
 
     let from_left = random.chance(0.5);
     let dunes = 4 + random.below(2);
+    let near = |i: usize| i as f32 / (dunes - 1) as f32;
+    let crest = |i: usize| mix(horizon, 0.74, near(i) * near(i));
     for i in 0..dunes {
-        let near = i as f32 / (dunes - 1) as f32;
-        let crest = mix(horizon, 0.74, near * near);
-        dune(canvas, random, (crest, near), sand, from_left, sky.bottom);
+        // The next dune hides the rest.
+        let bottom = if i + 1 < dunes { crest(i + 1) + 0.06 } else { 1.0 };
+        dune(canvas, random, (crest(i), bottom, near(i)), sand, from_left, sky.bottom);
     }
 }
 
-/// A dune from its crest to the bottom of the picture: lit on one side of each summit, with
+/// A dune from its crest down to `bottom`: lit on one side of each summit, with
 /// ripples.
 fn dune(
     canvas: &mut Canvas,
     random: &mut Random,
-    (crest, near): (f32, f32),
+    (crest, bottom, near): (f32, f32, f32),
     (lit, shaded): (Rgb, Rgb),
     from_left: bool,
     haze: Rgb,
@@ -52,7 +62,7 @@ fn dune(
     let height = mix(0.08, 0.16, near);
     let line = |x: f32| crest - height * (noise.at(x * waves + 5.0, 0.5) - 0.3);
     let edge = canvas.pixel() * 1.5;
-    canvas.blend(Area { top: crest - height, ..Area::ALL }, |x, y| {
+    canvas.blend(Area { top: crest - height, bottom, ..Area::ALL }, |x, y| {
         let top = line(x);
         if y < top - edge {
             return (lit, 0.0);

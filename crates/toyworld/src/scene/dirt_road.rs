@@ -1,10 +1,21 @@
 //! A dirt road running away between fields.
 
-use super::parts::{Sky, ground};
+use super::{
+    Description, Footing,
+    parts::{Sky, ground},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "dirt road",
+    phrases: &["on top of a dirt road", "on a dirt road"],
+    footing: Footing::Ground,
+    light: Rgb::WHITE,
+    draw,
+};
 
 const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0x56a4e4), rgb(0xdceef6)),
@@ -13,7 +24,7 @@ const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0x4d90cf), rgb(0xc6e2f2)),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let sky = Sky::new(random, &SKIES);
     let noise = Noise::new(random);
     let horizon = random.range(0.28, 0.4);

@@ -2,11 +2,22 @@
 
 use std::f32::consts::PI;
 
-use super::parts::{direction, stars};
+use super::{
+    Description, Footing,
+    parts::{direction, stars},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "galaxy",
+    phrases: &["in a dream of a distant galaxy", "in a distant galaxy"],
+    footing: Footing::Space,
+    light: rgb(0xece6ff),
+    draw,
+};
 
 /// The colours of two nebulae.
 const NEBULAE: [(Rgb, Rgb); 5] = [
@@ -17,7 +28,7 @@ const NEBULAE: [(Rgb, Rgb); 5] = [
     (rgb(0x1c9ca8), rgb(0x6c38d8)),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let (first, second) = random.pick(&NEBULAE);
     let density = random.range(0.65, 1.1);

@@ -1,15 +1,26 @@
 //! Dense leaves around a dim glade, with shafts of light.
 
-use super::parts::{direction, leaf};
+use super::{
+    Description, FOREST, Footing,
+    parts::{direction, leaf},
+};
 use crate::canvas::Canvas;
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
 
+pub(super) const SCENE: Description = Description {
+    name: "jungle",
+    phrases: &["in the jungle"],
+    footing: Footing::Ground,
+    light: FOREST,
+    draw,
+};
+
 const GREENS: [Rgb; 5] =
     [rgb(0x2f8a3a), rgb(0x4ca53d), rgb(0x1f7445), rgb(0x6fb53c), rgb(0x2c975d)];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let glow = random.pick(&[rgb(0x8fb85a), rgb(0x6fb080), rgb(0xa9bb62), rgb(0x4f935a)]);
     let dark = random.pick(&[rgb(0x0e2e1c), rgb(0x123316), rgb(0x0c2b24)]);

@@ -22,7 +22,7 @@ mod wheat_field;
 mod white_rug;
 mod wooden_floor;
 
-use crate::canvas::Canvas;
+use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, rgb};
 use crate::random::Random;
 pub(crate) use parts::direction;
@@ -69,7 +69,7 @@ pub(crate) enum Footing {
     Space,
 }
 
-/// All that there is to say about a scene.
+/// All that there is to say about a scene, as its file says it.
 struct Description {
     name: &'static str,
     phrases: &'static [&'static str],
@@ -78,6 +78,11 @@ struct Description {
     light: Rgb,
     draw: fn(&mut Canvas, &mut Random),
 }
+
+/// The light under trees.
+const FOREST: Rgb = rgb(0xf0faec);
+/// The light of a low sun.
+const WARM: Rgb = rgb(0xfff2e2);
 
 impl Scene {
     /// Every scene.
@@ -132,7 +137,9 @@ impl Scene {
 
     pub(crate) fn canvas(self, seed: u64, side: usize) -> Canvas {
         let mut canvas = Canvas::new(side);
-        (self.description().draw)(&mut canvas, &mut Random::new(seed, STREAM));
+        let random = &mut Random::new(seed, STREAM);
+        (self.description().draw)(&mut canvas, random);
+        weather(&mut canvas, random);
         canvas
     }
 
@@ -144,132 +151,35 @@ impl Scene {
         self.description().light
     }
 
-    fn description(self) -> Description {
-        use Footing::{Ground, Space, Surface, Water};
-
-        const DAY: Rgb = Rgb::WHITE;
-        const FOREST: Rgb = rgb(0xf0faec);
-        const NIGHT: Rgb = rgb(0xe2e2f8);
-        const WARM: Rgb = rgb(0xfff2e2);
-        let (name, phrases, footing, light, draw): (
-            _,
-            &'static [&'static str],
-            _,
-            _,
-            fn(&mut Canvas, &mut Random),
-        ) = match self {
-            Self::Beach => ("beach", &["on the beach"], Ground, DAY, beach::draw),
-            Self::Snow => ("snow", &["in the snow"], Ground, DAY, snow::draw),
-            Self::Jungle => ("jungle", &["in the jungle"], Ground, FOREST, jungle::draw),
-            Self::Desert => ("desert", &["in the desert"], Ground, WARM, desert::draw),
-            Self::City => (
-                "city",
-                &["with a city in the background", "in the city at night"],
-                Ground,
-                NIGHT,
-                city::draw,
-            ),
-            Self::Mountain => {
-                ("mountain", &["with a mountain in the background"], Ground, DAY, mountain::draw)
-            }
-            Self::Sunset => (
-                "sunset",
-                &["with a beautiful sunset", "with a sunset in the background"],
-                Ground,
-                rgb(0xffe6d2),
-                sunset::draw,
-            ),
-            Self::Autumn => (
-                "autumn",
-                &["with a tree and autumn leaves in the background"],
-                Ground,
-                WARM,
-                autumn::draw,
-            ),
-            Self::WheatField => (
-                "wheat field",
-                &["with a wheat field in the background"],
-                Ground,
-                WARM,
-                wheat_field::draw,
-            ),
-            Self::DirtRoad => (
-                "dirt road",
-                &["on top of a dirt road", "on a dirt road"],
-                Ground,
-                DAY,
-                dirt_road::draw,
-            ),
-            Self::BlueHouse => (
-                "blue house",
-                &["with a blue house in the background"],
-                Ground,
-                DAY,
-                blue_house::draw,
-            ),
-            Self::Sunflowers => (
-                "sunflowers",
-                &[
-                    "on top of green grass with sunflowers around it",
-                    "on green grass with sunflowers",
-                ],
-                Ground,
-                DAY,
-                sunflowers::draw,
-            ),
-            Self::Cobblestone => {
-                ("cobblestone", &["on a cobblestone street"], Ground, DAY, cobblestone::draw)
-            }
-            Self::PurpleRug => (
-                "purple rug",
-                &["on top of a purple rug in a forest"],
-                Ground,
-                FOREST,
-                purple_rug::draw,
-            ),
-            Self::WoodenFloor => (
-                "wooden floor",
-                &["on top of a wooden floor", "on a wooden floor"],
-                Surface,
-                WARM,
-                wooden_floor::draw,
-            ),
-            Self::PinkFabric => (
-                "pink fabric",
-                &["on top of pink fabric", "on pink fabric"],
-                Surface,
-                DAY,
-                pink_fabric::draw,
-            ),
-            Self::WhiteRug => (
-                "white rug",
-                &["on top of a white rug", "on a white rug"],
-                Surface,
-                DAY,
-                white_rug::draw,
-            ),
-            Self::Water => (
-                "water",
-                &["floating on top of water", "floating on water"],
-                Water,
-                DAY,
-                water::draw,
-            ),
-            Self::Galaxy => (
-                "galaxy",
-                &["in a dream of a distant galaxy", "in a distant galaxy"],
-                Space,
-                rgb(0xece6ff),
-                galaxy::draw,
-            ),
-            Self::Moon => (
-                "moon",
-                &["with a landscape from the moon", "on the moon"],
-                Ground,
-                rgb(0xf0f2fa),
-                moon::draw,
-            ),
-        };
-        Description { name, phrases, footing, light, draw }
+    fn description(self) -> &'static Description {
+        match self {
+            Self::Beach => &beach::SCENE,
+            Self::Snow => &snow::SCENE,
+            Self::Jungle => &jungle::SCENE,
+            Self::Desert => &desert::SCENE,
+            Self::City => &city::SCENE,
+            Self::Mountain => &mountain::SCENE,
+            Self::Sunset => &sunset::SCENE,
+            Self::Autumn => &autumn::SCENE,
+            Self::WheatField => &wheat_field::SCENE,
+            Self::DirtRoad => &dirt_road::SCENE,
+            Self::BlueHouse => &blue_house::SCENE,
+            Self::Sunflowers => &sunflowers::SCENE,
+            Self::Cobblestone => &cobblestone::SCENE,
+            Self::PurpleRug => &purple_rug::SCENE,
+            Self::WoodenFloor => &wooden_floor::SCENE,
+            Self::PinkFabric => &pink_fabric::SCENE,
+            Self::WhiteRug => &white_rug::SCENE,
+            Self::Water => &water::SCENE,
+            Self::Galaxy => &galaxy::SCENE,
+            Self::Moon => &moon::SCENE,
+        }
     }
+}
+
+/// Makes the whole scene a little brighter or darker, warmer or cooler.
+fn weather(canvas: &mut Canvas, random: &mut Random) {
+    let (bright, warm) = (random.range(0.88, 1.05), random.bell(0.08));
+    let light = Rgb([1.0 + warm, 1.0, 1.0 - warm]) * bright;
+    canvas.change(Area::ALL, |_, _, under| under.under(light));
 }

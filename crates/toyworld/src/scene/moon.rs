@@ -1,12 +1,23 @@
 //! The grey ground of the Moon under a black sky, with the Earth.
 
-use super::parts::{ground, stars};
+use super::{
+    Description, Footing,
+    parts::{ground, stars},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+pub(super) const SCENE: Description = Description {
+    name: "moon",
+    phrases: &["with a landscape from the moon", "on the moon"],
+    footing: Footing::Ground,
+    light: rgb(0xf0f2fa),
+    draw,
+};
+
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let horizon = random.range(0.36, 0.5);
     let dust = random.pick(&[rgb(0xb8b8ba), rgb(0xa8a6a4), rgb(0xc2c0bc), rgb(0x9ca0a8)]);

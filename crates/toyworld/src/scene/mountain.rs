@@ -1,10 +1,21 @@
 //! Snow-capped mountains behind a wood and a meadow.
 
-use super::parts::{Sky, pine};
+use super::{
+    Description, Footing,
+    parts::{Sky, pine},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "mountain",
+    phrases: &["with a mountain in the background"],
+    footing: Footing::Ground,
+    light: Rgb::WHITE,
+    draw,
+};
 
 const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0x3c8edc), rgb(0xcfe8f6)),
@@ -13,7 +24,7 @@ const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0x82bfe4), rgb(0xe3f3f4)),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let sky = Sky::new(random, &SKIES);
     let meadow = random.range(0.52, 0.62);
     canvas.paint(|x, y| sky.at(x, (meadow - y) / 0.6));

@@ -76,8 +76,8 @@ pub(crate) fn leaf(
 ) {
     let edge = canvas.pixel() * 1.2;
     let (cx, cy) = (x + dx * length / 2.0, y + dy * length / 2.0);
-    let reach = (length / 2.0).max(width);
-    canvas.blend(Area::around(cx, cy, reach, reach), |px, py| {
+    let reach = |along: f32, across: f32| along.abs() * length / 2.0 + across.abs() * width;
+    canvas.blend(Area::around(cx, cy, reach(dx, dy), reach(dy, dx)), |px, py| {
         let along = ((px - x) * dx + (py - y) * dy) / length;
         let across = (py - y) * dx - (px - x) * dy;
         if !(0.0..=1.0).contains(&along) {

@@ -2,12 +2,21 @@
 
 use std::f32::consts::TAU;
 
+use super::{Description, FOREST, Footing};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+pub(super) const SCENE: Description = Description {
+    name: "purple rug",
+    phrases: &["on top of a purple rug in a forest"],
+    footing: Footing::Ground,
+    light: FOREST,
+    draw,
+};
+
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let ground = random.range(0.42, 0.52);
     let mist = random.pick(&[rgb(0xc4dca8), rgb(0xd8e4b0), rgb(0xa8d0b4), rgb(0xe2dca4)]);

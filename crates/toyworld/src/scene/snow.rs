@@ -1,10 +1,21 @@
 //! A snowy field with conifers, under falling flakes.
 
-use super::parts::{Sky, pine};
-use crate::canvas::Canvas;
+use super::{
+    Description, Footing,
+    parts::{Sky, pine},
+};
+use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "snow",
+    phrases: &["in the snow"],
+    footing: Footing::Ground,
+    light: Rgb::WHITE,
+    draw,
+};
 
 const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0x9db9d6), rgb(0xe9f0f6)),
@@ -13,7 +24,7 @@ const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0xb4c2cc), rgb(0xe6eaec)),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let mut sky = Sky::new(random, &SKIES);
     sky.clouds *= 0.7;
     let horizon = random.range(0.34, 0.5);
@@ -32,7 +43,10 @@ pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
             let foot = hill(x) + 0.025 + 0.03 * near;
             pine(canvas, (x, foot), height, haze.mix(green, mix(0.45, 1.0, near)), Rgb::WHITE);
         }
-        ground(canvas, noise, shade, |x| hill(x) + 0.02 + 0.03 * near);
+        // The next layer hides the rest.
+        let bottom = if layer < 2 { horizon + 0.07 } else { 1.0 };
+        let area = Area { top: horizon - 0.07, bottom, ..Area::ALL };
+        ground(canvas, area, noise, shade, |x| hill(x) + 0.02 + 0.03 * near);
     }
     for _ in 0..20 + random.below(60) {
         let size = random.unit();
@@ -42,9 +56,9 @@ pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
 }
 
 /// Snow from a line downwards, with soft blue hollows and a sparkle.
-fn ground(canvas: &mut Canvas, noise: Noise, shade: Rgb, line: impl Fn(f32) -> f32) {
+fn ground(canvas: &mut Canvas, area: Area, noise: Noise, shade: Rgb, line: impl Fn(f32) -> f32) {
     let edge = canvas.pixel() * 2.0;
-    canvas.blend(crate::canvas::Area::ALL, |x, y| {
+    canvas.blend(area, |x, y| {
         let top = line(x);
         if y < top - edge {
             return (shade, 0.0);

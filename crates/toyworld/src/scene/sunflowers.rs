@@ -1,14 +1,25 @@
 //! Green grass with sunflowers around.
 
-use super::parts::{Sky, direction, leaf};
+use super::{
+    Description, Footing,
+    parts::{Sky, direction, leaf},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
 
+pub(super) const SCENE: Description = Description {
+    name: "sunflowers",
+    phrases: &["on top of green grass with sunflowers around it", "on green grass with sunflowers"],
+    footing: Footing::Ground,
+    light: Rgb::WHITE,
+    draw,
+};
+
 const SKIES: [(Rgb, Rgb); 2] = [(rgb(0x58acea), rgb(0xdaf0f8)), (rgb(0x86c4ee), rgb(0xf2f6e2))];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let sky = Sky::new(random, &SKIES);
     let noise = Noise::new(random);
     // Often the grass fills the picture.

@@ -1,10 +1,18 @@
 //! The sun going down over the sea or behind hills.
 
-use super::parts::ground;
+use super::{Description, Footing, parts::ground};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "sunset",
+    phrases: &["with a beautiful sunset", "with a sunset in the background"],
+    footing: Footing::Ground,
+    light: rgb(0xffe6d2),
+    draw,
+};
 
 /// At the top, half way, and at the horizon.
 const SKIES: [[Rgb; 3]; 4] = [
@@ -14,7 +22,7 @@ const SKIES: [[Rgb; 3]; 4] = [
     [rgb(0x7a3d7c), rgb(0xf0856e), rgb(0xffdd8a)],
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let colours = random.pick(&SKIES);
     let horizon = random.range(0.48, 0.6);
     let sun = (random.range(0.15, 0.85), horizon - random.range(0.0, 0.16));

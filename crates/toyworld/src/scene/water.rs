@@ -1,10 +1,18 @@
 //! The surface of water with waves and glints.
 
-use super::parts::ground;
+use super::{Description, Footing, parts::ground};
 use crate::canvas::Canvas;
 use crate::colour::{Rgb, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "water",
+    phrases: &["floating on top of water", "floating on water"],
+    footing: Footing::Water,
+    light: Rgb::WHITE,
+    draw,
+};
 
 /// In the depth, on the surface, and far away.
 const WATERS: [[Rgb; 3]; 5] = [
@@ -15,7 +23,7 @@ const WATERS: [[Rgb; 3]; 5] = [
     [rgb(0x1c4078), rgb(0x3c84b4), rgb(0x9cc8dc)],
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let [deep, surface, far] = random.pick(&WATERS);
     // The horizon lies above the picture: the water fills it.

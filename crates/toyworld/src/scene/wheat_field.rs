@@ -1,10 +1,21 @@
 //! Ripe wheat up to the horizon.
 
-use super::parts::{Sky, direction};
+use super::{
+    Description, Footing, WARM,
+    parts::{Sky, direction},
+};
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
+
+pub(super) const SCENE: Description = Description {
+    name: "wheat field",
+    phrases: &["with a wheat field in the background"],
+    footing: Footing::Ground,
+    light: WARM,
+    draw,
+};
 
 const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0x3a8fe0), rgb(0xcde8f8)),
@@ -13,7 +24,7 @@ const SKIES: [(Rgb, Rgb); 4] = [
     (rgb(0x4a7fc4), rgb(0xbfdcf0)),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let sky = Sky::new(random, &SKIES);
     let horizon = random.range(0.3, 0.46);
     let noise = Noise::new(random);

@@ -1,12 +1,20 @@
 //! A fluffy white rug on a dark floor.
 
-use super::parts::direction;
+use super::{Description, Footing, parts::direction};
 use crate::canvas::Canvas;
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+pub(super) const SCENE: Description = Description {
+    name: "white rug",
+    phrases: &["on top of a white rug", "on a white rug"],
+    footing: Footing::Surface,
+    light: Rgb::WHITE,
+    draw,
+};
+
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let white = random.pick(&[rgb(0xf8f6f0), rgb(0xf2ece0), rgb(0xf4f4f6), rgb(0xfaf2e6)]);
     let floor =
@@ -15,7 +23,7 @@ pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
     let (cx, cy) = (0.5 + random.bell(0.12), 0.5 + random.bell(0.12));
     let (rx, ry) = (random.range(0.4, 0.5), random.range(0.38, 0.48));
     let (cos, sin) = direction(random.bell(0.5));
-    let tufts = random.range(16.0, 30.0);
+    let tufts = random.range(26.0, 44.0);
     let planks = random.range(6.0, 9.0);
 
     canvas.paint(|x, y| {
@@ -33,10 +41,11 @@ pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
         let wood = floor * ((tone + grain * 0.35) * (1.0 - seam));
         let under = wood * (1.0 - 0.5 * smooth(1.12, 0.98, out(x - 0.015, y - 0.02)));
 
-        let tuft = noise.layered(x * tufts, y * tufts, 3);
-        let swirl = noise.layered(x * 5.0, y * 5.0, 2);
-        let depth = smooth(0.25, 0.7, tuft) * 0.75 + swirl * 0.35;
-        let pile = (white.under(rgb(0xb4aaa2))).mix(white, depth.min(1.0));
+        // Long fibres, combed this way and that.
+        let (sway, part) = (noise.at(x * 4.0, y * 4.0), noise.at(x * 4.0 + 50.0, y * 4.0));
+        let fibre = noise.layered(x * tufts + 9.0 * sway, y * tufts * 0.45 + 9.0 * part, 2);
+        let depth = smooth(0.15, 0.75, fibre * 0.75 + sway * 0.25);
+        let pile = white.under(rgb(0xc4bab2)).mix(white, depth);
         let lit = pile * (1.0 - 0.12 * smooth(0.8, 1.0, here));
         under.mix(lit.mix(Rgb::WHITE, 0.1), smooth(1.02, 0.98, here))
     });

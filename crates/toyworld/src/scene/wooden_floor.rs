@@ -1,15 +1,23 @@
 //! A floor of planks seen from above.
 
-use super::parts::direction;
+use super::{Description, Footing, WARM, parts::direction};
 use crate::canvas::Canvas;
 use crate::colour::{Rgb, mix, rgb, smooth};
 use crate::noise::Noise;
 use crate::random::Random;
 
+pub(super) const SCENE: Description = Description {
+    name: "wooden floor",
+    phrases: &["on top of a wooden floor", "on a wooden floor"],
+    footing: Footing::Surface,
+    light: WARM,
+    draw,
+};
+
 const WOODS: [Rgb; 6] =
     [rgb(0xc89258), rgb(0xa87040), rgb(0x7c5034), rgb(0xd8ac74), rgb(0xb46c40), rgb(0x9c8064)];
 
-pub(super) fn draw(canvas: &mut Canvas, random: &mut Random) {
+fn draw(canvas: &mut Canvas, random: &mut Random) {
     let noise = Noise::new(random);
     let wood = random.pick(&WOODS);
     let turn = random.pick(&[0.0, 1.571, 0.0, 1.571, 0.785]) + random.bell(0.25);
