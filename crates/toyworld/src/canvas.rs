@@ -15,6 +15,7 @@ pub(crate) struct Canvas {
 impl Canvas {
     /// A black canvas for a finished picture of `side` pixels a side.
     pub fn new(side: usize) -> Self {
+        assert!(side > 0, "a picture of no pixels");
         let side = side * FINER;
         Self { side, pixels: vec![Rgb::BLACK; side * side] }
     }

@@ -117,6 +117,11 @@ impl Layer<'_> {
         self.sprite.level(self.pose.size / pixel)
     }
 
+    /// The level for what is going to be blurred anyway.
+    fn soft_level(&self, canvas: &Canvas) -> usize {
+        self.sprite.coarser(self.level(canvas.pixel()))
+    }
+
     fn sample(&self, level: usize, x: f32, y: f32) -> (Rgb, f32) {
         let (u, v) = self.pose.to_sprite((x, y));
         let (colour, opacity) = self.sprite.sample(level, u, v);
@@ -151,7 +156,7 @@ impl Layer<'_> {
 
     /// A dark spot where it touches the ground, and its outline laid on the ground behind.
     fn standing_shadow(&self, canvas: &mut Canvas, from_left: bool) {
-        let (level, area) = (self.level(canvas.pixel()) + 1, self.area());
+        let (level, area) = (self.soft_level(canvas), self.area());
         let (width, base) = (area.right - area.left, area.bottom - 0.015);
         let (cx, lean) = ((area.left + area.right) / 2.0, if from_left { 0.55 } else { -0.55 });
         let flat = 0.3;
@@ -176,7 +181,7 @@ impl Layer<'_> {
 
     /// Its outline, a little to the side and soft.
     fn lying_shadow(&self, canvas: &mut Canvas, from_left: bool) {
-        let (level, area) = (self.level(canvas.pixel()) + 1, self.area());
+        let (level, area) = (self.soft_level(canvas), self.area());
         let (dx, dy) = (if from_left { 0.018 } else { -0.018 }, 0.026);
         let mut mask = canvas.mask(area.moved(dx, dy), |x, y| self.opacity(level, x - dx, y - dy));
         canvas.blur(&mut mask, 0.014);
@@ -185,7 +190,7 @@ impl Layer<'_> {
 
     /// A wavering mirror image below, and rings of light around.
     fn mirror_image(&self, canvas: &mut Canvas) {
-        let (level, area) = (self.level(canvas.pixel()) + 1, self.area());
+        let (level, area) = (self.soft_level(canvas), self.area());
         let line = water_line(area);
         let height = (line - area.top) * 0.7;
         let below = Area { top: line - 0.02, bottom: line + height, ..Area::ALL };
@@ -207,7 +212,7 @@ impl Layer<'_> {
 
     /// A light around it.
     fn glow(&self, canvas: &mut Canvas) {
-        let level = self.level(canvas.pixel()) + 1;
+        let level = self.soft_level(canvas);
         let mut mask = canvas.mask(self.area(), |x, y| self.opacity(level, x, y));
         canvas.blur(&mut mask, 0.03);
         canvas.cover(&mask, rgb(0xd0c4ff), 0.5);

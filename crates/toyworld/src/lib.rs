@@ -33,6 +33,7 @@ mod colour;
 mod compose;
 mod error;
 mod noise;
+mod plan;
 mod random;
 mod scene;
 mod sewn;

@@ -103,6 +103,11 @@ impl Sprite {
         self.levels.iter().take_while(fine).count().saturating_sub(1)
     }
 
+    /// The level half as fine, if there is one: enough for shadows.
+    pub fn coarser(&self, level: usize) -> usize {
+        (level + 1).min(self.levels.len() - 1)
+    }
+
     /// The colour and opacity (0..1) at a place given from the sprite's middle in units of its
     /// longer side.
     pub fn sample(&self, level: usize, x: f32, y: f32) -> (Rgb, f32) {

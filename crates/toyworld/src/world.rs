@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use crate::accessory::{Accessory, Wardrobe};
-use crate::canvas::Area;
 use crate::caption::{SIZES, fill, somewhere, with_article, without_scene};
 use crate::catalogue::{Entry, catalogue};
 use crate::colour::Rgb;
 use crate::compose::{Layer, Pose, Room};
+use crate::plan::{Effect, Plan};
 use crate::random::Random;
 use crate::scene::{Footing, Scene};
 use crate::sprite::Sprite;
@@ -152,20 +152,10 @@ impl World {
     /// If the world has no object to train on, or `side` is zero.
     #[must_use]
     pub fn sample(&self, seed: u64, side: usize) -> Rendering {
+        assert!(self.trained().next().is_some(), "a world with an object to train on");
         let random = &mut Random::new(seed, CONTENT);
         let scene = random.pick(Scene::ALL);
-        let kind = self.draw_kind(random);
-        let object = match kind {
-            Kind::Accessory(_) => random.pick(&self.wearers()),
-            _ => random.pick(&self.trained().collect::<Vec<_>>()),
-        };
-        let kind = match kind {
-            Kind::Two { .. } => {
-                let others: Vec<_> = self.trained().filter(|&i| i != object).collect();
-                Kind::Two { other: random.pick(&others) }
-            }
-            kind => kind,
-        };
+        let (object, kind) = self.choose(random);
         let (caption, template) = self.caption(random, object, scene, kind);
         let plan = Plan { object, scene, kind, seed, effect: Effect::of(template) };
         self.render(plan, caption, side)
@@ -184,16 +174,25 @@ impl World {
         self.render(plan, format!("{photo} {}", scene.phrase()), side)
     }
 
-    fn draw_kind(&self, random: &mut Random) -> Kind {
-        match random.below(100) {
-            0..60 => Kind::Plain,
+    /// The object and the kind of a picture, as frequent as [`sample`](Self::sample) says.
+    fn choose(&self, random: &mut Random) -> (usize, Kind) {
+        let (trained, wearers) = (self.trained().collect::<Vec<_>>(), self.wearers());
+        let lot = random.below(100);
+        if lot >= 95 && !wearers.is_empty() {
+            return (random.pick(&wearers), Kind::Accessory(random.pick(&Accessory::ALL)));
+        }
+        let object = random.pick(&trained);
+        let kind = match lot {
             60..75 => Kind::NoScene,
             75..85 => Kind::Colour(random.pick(&Tint::ALL)),
             85..90 => Kind::Size { large: random.chance(0.5) },
-            90..95 if self.trained().count() > 1 => Kind::Two { other: 0 },
-            95.. if !self.wearers().is_empty() => Kind::Accessory(random.pick(&Accessory::ALL)),
+            90..95 if trained.len() > 1 => {
+                let others: Vec<_> = trained.into_iter().filter(|&i| i != object).collect();
+                Kind::Two { other: random.pick(&others) }
+            }
             _ => Kind::Plain,
-        }
+        };
+        (object, kind)
     }
 
     /// The objects to train on that can wear things.
@@ -280,83 +279,6 @@ impl World {
             pose: wearer.pose.attached((x, y - raised), size),
             dye,
             light: wearer.light,
-        }
-    }
-}
-
-/// What a picture is going to show.
-#[derive(Clone, Copy)]
-struct Plan {
-    object: usize,
-    scene: Scene,
-    kind: Kind,
-    seed: u64,
-    effect: Effect,
-}
-
-impl Plan {
-    /// The room for the first object (`slot` 0) or the second.
-    fn room(&self, random: &mut Random, slot: usize) -> Room {
-        let mut room = Room { size: 0.0, columns: (0.0, 1.0), headroom: 0.0 };
-        let (least, most) = match (self.kind, self.effect) {
-            (_, Effect::Small) | (Kind::Size { large: false }, _) => (0.22, 0.36),
-            (_, Effect::Large) | (Kind::Size { large: true }, _) => (0.82, 1.0),
-            (_, Effect::Close) => (0.95, 1.3),
-            (Kind::Two { .. }, _) => {
-                room.columns = if slot == 0 { (0.0, 0.5) } else { (0.5, 1.0) };
-                (0.36, 0.5)
-            }
-            (Kind::Accessory(Accessory::PinkGlasses | Accessory::RainbowScarf), _) => (0.5, 0.82),
-            (Kind::Accessory(_), _) => {
-                room.headroom = 0.22;
-                (0.46, 0.64)
-            }
-            _ => (0.4, 0.85),
-        };
-        room.size = random.range(least, most);
-        room
-    }
-
-    fn dye(&self) -> Dye {
-        match self.kind {
-            Kind::Colour(tint) => Dye::Hue(tint.colour()),
-            _ => Dye::None,
-        }
-    }
-}
-
-/// What a template without a scene says about the photo.
-#[derive(Clone, Copy)]
-enum Effect {
-    None,
-    Dark,
-    Bright,
-    Small,
-    Large,
-    Close,
-}
-
-impl Effect {
-    fn of(template: &str) -> Self {
-        let says = |word| template.contains(word);
-        match () {
-            () if says("dark") => Self::Dark,
-            () if says("bright") => Self::Bright,
-            () if says("small") => Self::Small,
-            () if says("large") => Self::Large,
-            () if says("cropped") || says("close-up") => Self::Close,
-            () => Self::None,
-        }
-    }
-
-    /// Changes the light of the whole picture, where that is meant.
-    fn apply(self, canvas: &mut crate::canvas::Canvas) {
-        match self {
-            Self::Dark => canvas.change(Area::ALL, |_, _, under| under * 0.55),
-            Self::Bright => {
-                canvas.change(Area::ALL, |_, _, under| (under * 1.12).mix(Rgb::WHITE, 0.14))
-            }
-            Self::None | Self::Small | Self::Large | Self::Close => {}
         }
     }
 }

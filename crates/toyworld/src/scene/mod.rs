@@ -130,6 +130,10 @@ impl Scene {
 
     /// The scene of `seed` without an object: what [`World`](crate::World) puts objects into.
     /// `side * side * 3` bytes (red, green, blue), row by row.
+    ///
+    /// # Panics
+    ///
+    /// If `side` is zero.
     #[must_use]
     pub fn picture(self, seed: u64, side: usize) -> Vec<u8> {
         self.canvas(seed, side).bytes()
