@@ -65,12 +65,15 @@ impl Memory {
         )
     }
 
-    /// Refuses what cannot fit.
+    /// Refuses what cannot fit into the memory that is free.
     pub fn check(&self, advice: &str) -> Result<()> {
-        let Some(available) = available() else { return Ok(()) };
-        if self.total() <= available {
+        self.check_within(available(), advice)
+    }
+
+    fn check_within(&self, available: Option<u64>, advice: &str) -> Result<()> {
+        let Some(available) = available.filter(|&available| self.total() > available) else {
             return Ok(());
-        }
+        };
         Err(Error::Memory(format!(
             "this needs {}, and {} are free: {advice}",
             self.sentence(),
@@ -130,5 +133,25 @@ pub(crate) fn time_text(seconds: f64) -> String {
         0..100 => format!("{seconds:.0} s"),
         100..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let memory = Memory { frozen: 6_000_000_000, learned: 900_000_000, activations: 1 };
+        for enough in [None, Some(memory.total()), Some(u64::MAX)] {
+            memory.check_within(enough, "").unwrap();
+        }
+        let refused = memory.check_within(Some(memory.total() - 1), "lower --batch").unwrap_err();
+        assert!(matches!(refused, Error::Memory(_)), "{refused:?}");
+        assert_eq!(
+            refused.to_string(),
+            "this needs about 6.9 GB of memory: 6.0 GB frozen weights, 900 MB for what is learned, \
+             0 kB activations, and 6.9 GB are free: lower --batch"
+        );
     }
 }
