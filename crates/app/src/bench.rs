@@ -84,6 +84,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     base.check_size(size, size)?;
     let mut bench = Bench { options, events, cases: Vec::new() };
     bench.vae(&base, size, device)?;
+    engine::release_buffers();
     let start = Instant::now();
     let parts = Loaded::new(&base, size, device)?;
     let loading = start.elapsed().as_secs_f64();

@@ -219,6 +219,8 @@ impl Plan {
             Dataset { photos: photos.iter().map(encode).collect() }
         };
         check_finite(&dataset)?;
+        // The VAE's buffers are larger than any of the training's, and done with.
+        engine::release_buffers();
         let first_photo = photos.into_iter().next().expect("a folder has a photo").1;
 
         (logged as &mut dyn Events).stage("loading the text encoder and the U-Net");

@@ -143,6 +143,8 @@ impl Parts<'_> {
         if trainer.steps() == 0 {
             return Ok(());
         }
+        // What is written is copied, with the moments; the step's buffers make room.
+        engine::release_buffers();
         let adapter = self.adapter(trainer, dataset);
         let path = logged.folder.at_step("checkpoints", trainer.steps(), "safetensors");
         adapter.save(&path)?;
