@@ -13,7 +13,7 @@ use images::{Picture, read_folder};
 use personalize::{
     Adapter, Error as RunError, Recipe, checkpoint,
     dataset::{Dataset, Encoded},
-    methods::{Frozen, vico},
+    methods::{Frozen, parameter_count},
     trainer::Trainer,
 };
 
@@ -78,7 +78,8 @@ impl Events for Logged<'_> {
             Event::Training { .. }
             | Event::Step(_)
             | Event::Drawing { .. }
-            | Event::Fetching { .. } => None,
+            | Event::Fetching { .. }
+            | Event::Preview { .. } => None,
         };
         // The run goes on even if its log cannot be written any more; the next
         // file that matters says so.
@@ -250,7 +251,7 @@ impl Plan {
 /// Number of values that are learned.
 fn learned(base: &Base, recipe: &Recipe) -> usize {
     let token = recipe.vectors * base.configs().text.hidden_size;
-    vico::parameter_count(&base.configs().unet) + token
+    parameter_count(&recipe.method, &base.configs().unet) + token
 }
 
 /// The state of a run, after it was found to belong to the same base model, kept

@@ -163,7 +163,10 @@ struct Train {
     /// The adapter file to write (.safetensors)
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Optimizer steps [default: 400]
+    /// How to learn: vico, or textual-inversion (the token alone) [default: vico]
+    #[arg(long, value_name = "NAME")]
+    method: Option<String>,
+    /// Optimizer steps [default: 400; 3000 for textual-inversion]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Samples in one pass [default: 4]
@@ -237,6 +240,7 @@ impl Train {
             run_dir: self.run_dir.or(resumed),
             resume,
             recipe: train::RecipeOptions {
+                method: self.method,
                 steps: self.steps,
                 batch: self.batch,
                 accumulate: self.accumulate,
@@ -250,6 +254,7 @@ impl Train {
             },
             checkpoint_every: self.checkpoint_every,
             preview_every: self.preview_every,
+            preview_at_halves: false,
             preview_prompts: self.preview_prompt,
             without_photos: self.without_photos,
             dry_run: self.dry_run,

@@ -141,6 +141,7 @@ impl Events for Terminal {
             Event::Drawing { done, total } => self.drawing(*done, *total),
             Event::Fetching { file, done, total } => self.fetching(file, *done, *total),
             Event::Wrote(path) => self.wrote(path),
+            Event::Preview { .. } => {}
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// What each crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("kernels", &[]),
     ("formats", &[]),
     ("images", &["formats"]),
@@ -17,6 +17,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("personalize", &["engine", "diffusion", "formats", "images"]),
     ("app", &["engine", "diffusion", "personalize", "formats", "images"]),
     ("cli", &["app"]),
+    ("toybox", &["app", "engine", "diffusion", "personalize", "formats", "images", "toyworld"]),
 ];
 
 fn crates() -> PathBuf {

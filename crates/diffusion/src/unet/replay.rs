@@ -9,7 +9,7 @@ use engine::{
     replay::{Gradients, Seeds, Stored, leaf},
 };
 
-use super::{Processor, Step, UNet};
+use super::{Plain, Processor, Step, UNet};
 
 /// Inputs of the steps of one forward pass, in the precision of the weights. A
 /// skip is not kept a second time: it is the input of the step behind the one that
@@ -28,6 +28,13 @@ pub trait Replay: Processor {
 
     /// Takes the gradients of its own leaves in that step.
     fn collect(&mut self, gradients: &mut Gradients);
+}
+
+/// Nothing of its own on the way back.
+impl Replay for Plain {
+    fn seeds(&mut self, _: &mut Seeds) {}
+
+    fn collect(&mut self, _: &mut Gradients) {}
 }
 
 impl UNet {

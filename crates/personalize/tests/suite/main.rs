@@ -7,4 +7,5 @@ mod golden_sampling;
 mod golden_training;
 mod not_finite;
 mod precision;
+mod textual_inversion;
 mod tiny;
