@@ -14,6 +14,7 @@ mod error;
 mod estimate;
 mod event;
 pub mod generate;
+mod init;
 pub mod inspect;
 pub mod mask;
 mod pictures;

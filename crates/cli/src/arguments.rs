@@ -220,10 +220,12 @@ struct Generate {
     /// Guidance scale; 1 is none
     #[arg(long, value_name = "SCALE", default_value_t = 7.5, allow_negative_numbers = true)]
     guidance: f64,
-    /// ddim (timesteps as in ViCo's program) or ddim-diffusers
+    /// ddim (timesteps as in ViCo's program), ddim-diffusers, pndm, euler, euler-karras,
+    /// euler-leading, euler-a, heun, heun-karras, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde,
+    /// dpmpp-2m-sde-karras, unipc, unipc-karras or lcm
     #[arg(long, value_name = "NAME", default_value_t = Sampler::default().name().to_owned())]
     sampler: String,
-    /// Fresh noise a step, 0 to 1
+    /// Fresh noise a step of DDIM, 0 to 1
     #[arg(long, value_name = "ETA", default_value_t = 0.0, allow_negative_numbers = true)]
     eta: f64,
     /// Width in pixels, a multiple of 8 [default: the training's]
@@ -247,6 +249,18 @@ struct Generate {
     /// Draw although the prompt lacks the placeholder (the mask then comes from its end)
     #[arg(long)]
     allow_no_placeholder: bool,
+    /// Start from a picture, made to fill the size, instead of noise alone
+    #[arg(long, value_name = "FILE", conflicts_with = "init_latents")]
+    init_image: Option<PathBuf>,
+    /// How much of --init-image may change: the share of the steps that are taken, 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.8,
+        allow_negative_numbers = true,
+        requires = "init_image"
+    )]
+    strength: f64,
     /// Start from the latents in a safetensors file, [pictures, 4, height/8, width/8]
     #[arg(long, value_name = "FILE")]
     init_latents: Option<PathBuf>,
@@ -274,6 +288,8 @@ impl Generate {
             batch: self.batch,
             output: self.output,
             allow_no_placeholder: self.allow_no_placeholder,
+            init_image: self.init_image,
+            strength: self.strength,
             init_latents: self.init_latents,
             save_latents: self.save_latents,
         }

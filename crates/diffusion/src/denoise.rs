@@ -2,14 +2,14 @@
 
 use engine::Tensor;
 
-use crate::Result;
+use crate::{Result, schedule::Level};
 
-/// What a sampler asks: the noise in the latents at a timestep. Guidance,
+/// What a sampler asks: the noise in the latents at a level of noise. Guidance,
 /// prompts and methods are the denoiser's own business.
 pub trait Denoiser {
     /// # Shapes
     /// `latents [batch, height, width, channels]`; the result has the same.
-    fn predict(&mut self, latents: Tensor<4>, timestep: f64) -> Result<Tensor<4>>;
+    fn predict(&mut self, latents: Tensor<4>, at: Level) -> Result<Tensor<4>>;
 }
 
 /// Classifier-free guidance (Ho and Salimans 2022) over a batch that holds the

@@ -22,5 +22,5 @@ pub mod weights;
 
 pub use base::Base;
 pub use error::{Error, Result};
-pub use schedule::Schedule;
+pub use schedule::{Level, Schedule};
 pub use tokenizer::{Placeholder, Prompt, Tokenizer};

@@ -6,6 +6,7 @@ mod golden_schedule;
 mod golden_tokenizer;
 mod opening;
 mod placeholder;
+mod sampler_names;
 
 use std::path::{Path, PathBuf};
 
@@ -51,4 +52,14 @@ fn timesteps(golden: &Golden, name: &str) -> Vec<f64> {
 
 fn values(x: Tensor<4>) -> Vec<f32> {
     to_nchw(x).0
+}
+
+/// Checks timesteps against golden ones. Those of Karras' levels are logarithms
+/// of rounded numbers.
+fn assert_timesteps(name: &str, got: &[f64], golden: &Golden) {
+    let want = golden.f32(name);
+    assert_eq!(got.len(), want.len(), "{name}");
+    for (got, want) in got.iter().zip(want) {
+        assert!((got - f64::from(want)).abs() < 1e-3, "{name}: {got}, expected {want}");
+    }
 }

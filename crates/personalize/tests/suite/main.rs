@@ -5,4 +5,5 @@ mod golden_gradients;
 mod golden_otsu;
 mod golden_sampling;
 mod golden_training;
+mod samplers;
 mod tiny;
