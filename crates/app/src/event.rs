@@ -27,6 +27,15 @@ pub enum Event {
         /// Steps in all.
         total: usize,
     },
+    /// A file of a model is being fetched.
+    Fetching {
+        /// Its name.
+        file: String,
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
     /// A file was written.
     Wrote(PathBuf),
 }

@@ -38,8 +38,8 @@ pub const LATENTS: &str = "latents";
 
 impl InitLatents {
     /// Reads `init_latents`, else `latents`, else the only tensor of a file:
-    /// `[pictures, channels, height, width]`.
-    pub fn read(path: &Path, base: &Base) -> Result<Self> {
+    /// `[pictures, channels, height, width]`, from the `first` picture on.
+    pub fn read(path: &Path, first: usize, base: &Base) -> Result<Self> {
         let file = TensorFile::open(path)?;
         let names: Vec<&str> = file.names().collect();
         let named = [INIT_LATENTS, LATENTS].into_iter().find(|name| file.contains(name));
@@ -54,12 +54,12 @@ impl InitLatents {
             let what = format!("{name} has shape {shape:?}, expected [pictures, {channels}, h, w]");
             return Err(Error::path(path, what));
         };
-        if count == 0 || found != channels || h == 0 || w == 0 {
+        if count <= first || found != channels || h == 0 || w == 0 {
             let what = format!("{name} has shape {shape:?}, expected [pictures, {channels}, h, w]");
             return Err(Error::path(path, what));
         }
         let values = file.f32(name)?;
-        let rows = values.chunks(channels * h * w).map(<[f32]>::to_vec).collect();
+        let rows = values.chunks(channels * h * w).skip(first).map(<[f32]>::to_vec).collect();
         let factor = base.configs().vae.factor();
         Ok(Self { path: path.to_owned(), rows, width: w * factor, height: h * factor })
     }

@@ -10,21 +10,30 @@
 mod adapter_file;
 pub mod bench;
 mod compute;
+mod embeddings;
 mod error;
 mod estimate;
 mod event;
+pub mod export;
 pub mod generate;
+pub mod hub;
+pub mod import;
+pub mod infotext;
 mod init;
 pub mod inspect;
+mod lora;
 pub mod mask;
 mod pictures;
+pub mod repeat;
 mod run_folder;
+mod tensorboard;
 pub mod train;
 
 pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
+pub use lora::LoraFile;
 
 /// Version of the program, for the files it writes.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

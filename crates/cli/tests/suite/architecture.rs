@@ -6,11 +6,12 @@ use std::{
 };
 
 /// What each crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("kernels", &[]),
     ("formats", &[]),
     ("images", &["formats"]),
     ("golden", &["formats"]),
+    ("toyworld", &[]),
     ("engine", &["kernels"]),
     ("diffusion", &["engine", "formats"]),
     ("personalize", &["engine", "diffusion", "formats", "images"]),

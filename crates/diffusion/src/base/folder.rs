@@ -22,10 +22,42 @@ pub(super) fn merges(folder: &Path) -> Result<Option<String>> {
     path.is_file().then(|| read_text(&path, MERGES_LIMIT)).transpose()
 }
 
+/// Files of a model besides its weights, without which it cannot be opened.
+pub const CONFIGS: [&str; 4] = [
+    "unet/config.json",
+    "text_encoder/config.json",
+    "vae/config.json",
+    "scheduler/scheduler_config.json",
+];
+
+/// Files that are read where there are any.
+pub const OPTIONAL: [&str; 2] = [INDEX, MERGES];
+
+const INDEX: &str = "model_index.json";
+
+/// The names that the weights of each part may have, the best first.
+pub const WEIGHTS: [[&str; 3]; 3] = [
+    [
+        "text_encoder/model.safetensors",
+        "text_encoder/model.fp16.safetensors",
+        "text_encoder/pytorch_model.bin",
+    ],
+    [
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.bin",
+    ],
+    [
+        "vae/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.bin",
+    ],
+];
+
 /// Reads and checks the configurations, after the model was found to be of a
 /// kind that runs here.
 pub(super) fn configs(folder: &Path) -> Result<Configs> {
-    let index = folder.join("model_index.json");
+    let index = folder.join(INDEX);
     if index.is_file() {
         refuse::by_index(folder, &read_json(&index)?)?;
     }
@@ -58,19 +90,14 @@ pub(super) fn configs(folder: &Path) -> Result<Configs> {
 
 /// Maps the weight files.
 pub(super) fn files(folder: &Path) -> Result<Files> {
-    let model = ["diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"];
-    let text = ["model.safetensors", "model.fp16.safetensors", "pytorch_model.bin"];
-    Ok(Files {
-        text: open(folder, "text_encoder", &text)?,
-        unet: open(folder, "unet", &[model[0], model[1], "diffusion_pytorch_model.bin"])?,
-        vae: open(folder, "vae", &[model[0], model[1], "diffusion_pytorch_model.bin"])?,
-    })
+    let [text, unet, vae] = WEIGHTS.map(|names| open(folder, &names));
+    Ok(Files { text: text?, unet: unet?, vae: vae? })
 }
 
-fn open(folder: &Path, part: &str, names: &[&str]) -> Result<Arc<TensorFile>> {
-    let candidates = names.iter().map(|name| folder.join(part).join(name));
+fn open(folder: &Path, names: &[&str]) -> Result<Arc<TensorFile>> {
+    let candidates = names.iter().map(|name| folder.join(name));
     // If none is there, the first one's error says what is missing.
-    let first = folder.join(part).join(names[0]);
+    let first = folder.join(names[0]);
     let path = candidates.into_iter().find(|p| p.is_file()).unwrap_or(first);
     Ok(Arc::new(TensorFile::open(&path)?))
 }

@@ -1,9 +1,12 @@
 //! Integration tests of the Stable Diffusion core.
 
+mod damage;
+mod embeddings;
 mod golden_models;
 mod golden_samplers;
 mod golden_schedule;
 mod golden_tokenizer;
+mod loras;
 mod opening;
 mod placeholder;
 mod sampler_names;
@@ -54,12 +57,12 @@ fn values(x: Tensor<4>) -> Vec<f32> {
     to_nchw(x).0
 }
 
-/// Checks timesteps against golden ones. Those of Karras' levels are logarithms
-/// of rounded numbers.
+/// Checks timesteps against golden ones. Those between whole ones are found from the
+/// logarithms of numbers that diffusers keeps in f32, of which 0.003 are a timestep.
 fn assert_timesteps(name: &str, got: &[f64], golden: &Golden) {
     let want = golden.f32(name);
     assert_eq!(got.len(), want.len(), "{name}");
     for (got, want) in got.iter().zip(want) {
-        assert!((got - f64::from(want)).abs() < 1e-3, "{name}: {got}, expected {want}");
+        assert!((got - f64::from(want)).abs() < 5e-3, "{name}: {got}, expected {want}");
     }
 }
