@@ -120,12 +120,20 @@ const GAP: usize = 8;
 
 /// Draws pictures.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
+    let advice = "lower --batch, --width or --height; finished pictures are kept";
+    compute.guarded(advice, || draw(options, compute, events))
+}
+
+fn draw(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     named(options)?;
     if let Some(recorded) = &options.recorded {
         recorded.check_files(options)?;
     }
     let recorded = options.recorded.as_ref().and_then(|recorded| recorded.frozen_weights);
-    let compute = &recorded.map_or_else(|| compute.clone(), |weights| compute.recorded(weights));
+    let compute = &match recorded {
+        Some(weights) => compute.redrawing(weights, events)?,
+        None => compute.clone(),
+    };
     let device = compute.device();
     let base = open_base(compute, &options.base, &options.loras, events)?;
     let base_fingerprint = base.fingerprint()?;
@@ -153,7 +161,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let way = compute.fitted(|way| need(way).total(), events)?;
     let memory = need(&way);
     let base = way.keep(base);
-    memory.check("lower --batch, --width or --height, name a --memory, or close other programs")?;
+    let advice = "lower --batch, --width or --height, name a --memory, or close other programs";
+    memory.check(compute, advice)?;
     adapter_file::compare(&adapter, &base, events)?;
     let picture = options.init_image.as_deref();
     let picture = picture.map(|path| init::encode(path, &base, size, device)).transpose()?;

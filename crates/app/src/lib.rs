@@ -10,6 +10,7 @@
 mod adapter_file;
 pub mod bench;
 mod compute;
+pub mod devices;
 mod embeddings;
 mod error;
 mod estimate;
@@ -31,6 +32,7 @@ pub mod train;
 
 pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
+pub use engine::device::{DEVICE_VARIABLE, DeviceName};
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use lora::LoraFile;

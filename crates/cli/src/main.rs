@@ -6,7 +6,7 @@ mod terminal;
 
 use std::{path::Path, process::ExitCode};
 
-use app::{Compute, Error, Result};
+use app::{Compute, DeviceName, Error, Result};
 use arguments::{Arguments, Command, described, parse};
 use terminal::Terminal;
 
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
-    let compute = Compute::new(arguments.threads, arguments.precision, arguments.memory)?;
+    let compute = compute(&arguments, terminal)?;
     match arguments.command {
         Command::Train(options) => app::train::run(&options, &compute, terminal),
         Command::Generate(options) => app::generate::run(&options, &compute, terminal),
@@ -38,6 +38,11 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
             terminal.print(&if json { vec![measured.json()] } else { measured.lines() });
             Ok(())
         }
+        Command::Devices => {
+            let lines = app::devices::list(terminal);
+            terminal.print(&lines);
+            Ok(())
+        }
         Command::Pull(id) => app::hub::pull(&id, terminal).map(drop),
         Command::ListModels => {
             terminal.print(&app::hub::list()?);
@@ -48,6 +53,24 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
             Ok(())
         }
         Command::Man(folder) => man(folder.as_deref(), terminal),
+    }
+}
+
+/// Where and how the command computes, if it is one that does.
+fn compute(arguments: &Arguments, terminal: &mut Terminal) -> Result<Compute> {
+    let Arguments { threads, device, trust_device, precision, memory, command } = arguments;
+    let compute = Compute::new(*threads, *precision, *memory)?;
+    match command {
+        Command::Train(_)
+        | Command::Generate(_)
+        | Command::Mask(_)
+        | Command::Import(_)
+        | Command::Bench { .. } => {
+            let name = device.map_or_else(DeviceName::from_environment, Ok);
+            let name = name.map_err(|e| Error::Usage(e.to_string()))?;
+            compute.on(name, *trust_device, terminal)
+        }
+        _ => Ok(compute),
     }
 }
 

@@ -48,8 +48,16 @@ pub(super) fn time(
     let latents = engine::tensor(zeros(latents), [1, side, side, vae.latent_channels], device);
     let context = [1, text.max_position_embeddings, text.hidden_size];
     let context = engine::tensor(zeros(context), context, device);
+    let pass = || {
+        let plain = &mut diffusion::unet::Plain;
+        engine::values(unet.forward(latents.clone(), &[0.0], &context, plain))
+    };
+    if *device != engine::cpu() {
+        // The first pass on a card compiles what the others run.
+        pass();
+    }
     let start = std::time::Instant::now();
-    engine::values(unet.forward(latents, &[0.0], &context, &mut diffusion::unet::Plain));
+    pass();
     let samples = (recipe.batch * recipe.accumulate) as f64;
     let step = start.elapsed().as_secs_f64() * PASSES_PER_STEP * samples;
     let left = recipe.steps.saturating_sub(taken) as f64;

@@ -25,7 +25,7 @@ fn batch() -> Batch {
 fn fresh(tiny: &Tiny) -> Box<dyn Method> {
     let recipe = Recipe::textual_inversion("toy", 64);
     let word = tiny.text.token_embedding(265);
-    methods::fresh(&recipe, tiny.unet.sites(), word, &engine::cpu()).unwrap()
+    methods::fresh(&recipe, tiny.unet.sites(), word, &super::tiny::device()).unwrap()
 }
 
 /// The same loss with one tape through text encoder and U-Net.
@@ -70,7 +70,7 @@ fn parameters_of_another_method_are_refused() {
     let tiny = Tiny::open();
     let vico = Recipe::vico("toy", 64);
     let word = tiny.text.token_embedding(265);
-    let device = engine::cpu();
+    let device = super::tiny::device();
     let other = methods::fresh(&vico, tiny.unet.sites(), word, &device).unwrap();
     let recipe = Recipe::textual_inversion("toy", 64);
     let params = other.params().clone();
