@@ -1,7 +1,7 @@
 //! Memory, before long work starts.
 
 use diffusion::Base;
-use engine::nn::Precision;
+use engine::{nn::Precision, ops};
 use personalize::Recipe;
 
 use crate::{Compute, Error, Result};
@@ -31,7 +31,8 @@ impl Memory {
         };
         let tensors = recipe.batch * (inputs + TAPE);
         let size = (recipe.size, recipe.size);
-        let scores = (recipe.batch * SCORES_OF_TAPE) as u64 * scores(compute, base, size);
+        let scores = scores(compute, base, size, recipe.batch);
+        let scores = SCORES_OF_TAPE * scores + SCORES_OF_PART * scores.min(MOST_SCORES);
         let gradients = if recipe.accumulate > 1 { 2 } else { 1 };
         Self {
             frozen: compute.frozen_bytes(counts.text) + compute.frozen_bytes(counts.unet),
@@ -52,7 +53,7 @@ impl Memory {
         let [text, unet, vae] =
             [counts.text, counts.unet, counts.vae].map(|count| compute.frozen_bytes(count));
         // With guidance each picture is two samples; pictures are decoded one by one.
-        let scores = (2 * batch * SCORES_OF_PASS) as u64 * scores(compute, base, size);
+        let scores = scores(compute, base, size, 2 * batch).min(MOST_SCORES) * SCORES_OF_PART;
         let pass = (2 * batch * PASS) as u64 * widest(base, size) + scores;
         let channels = base.configs().vae.block_out_channels[0];
         let decoding = F32 * (DECODING * size.0 * size.1 * channels) as u64;
@@ -116,15 +117,16 @@ fn pixels(base: &Base, (width, height): (usize, usize)) -> usize {
     (width / factor) * (height / factor)
 }
 
-/// Bytes of the scores of one sample's largest attention, where they are kept at all.
-fn scores(compute: &Compute, base: &Base, size: (usize, usize)) -> u64 {
+/// Bytes of the scores of the largest attention of so many samples, where there are scores
+/// in memory at all.
+fn scores(compute: &Compute, base: &Base, size: (usize, usize), samples: usize) -> u64 {
     if compute.card().is_none() {
         return 0;
     }
     let unet = &base.configs().unet;
     let level = |i: usize| {
         let tokens = (pixels(base, size) >> (2 * i)) as u64;
-        F32 * tokens * tokens * unet.attention_head_dim.at(i) as u64
+        F32 * tokens * tokens * (samples * unet.attention_head_dim.at(i)) as u64
     };
     (0..unet.block_out_channels.len()).map(level).max().unwrap_or(0)
 }
@@ -138,10 +140,15 @@ const TAPE: usize = 100;
 /// A pass without a tape, in the same tensors.
 const PASS: usize = 20;
 
-/// Scores that lie in memory at a time in a step of the replay, whose transformer has two
-/// large attentions on the tape, and in a pass without one; counted, not measured.
-const SCORES_OF_TAPE: usize = 7;
-const SCORES_OF_PASS: usize = 3;
+/// Bytes of the scores that are computed at a time.
+const MOST_SCORES: u64 = F32 * ops::MOST_SCORES as u64;
+
+/// How often the tape of a step of the replay holds them: softmax keeps two, and a
+/// transformer has two large attentions. Counted, not measured.
+const SCORES_OF_TAPE: u64 = 4;
+
+/// How often those that are computed at a time lie in memory beside it.
+const SCORES_OF_PART: u64 = 3;
 
 /// Decoding, in tensors of the VAE's first width at the picture's size.
 const DECODING: usize = 5;

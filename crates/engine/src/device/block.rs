@@ -128,11 +128,10 @@ impl Inputs {
     fn drawn(rng: &mut TorchRng, device: &Device) -> Self {
         let keys = SIDE * SIDE;
         let keep = rng.rand(BATCH * keys).into_iter().map(|coin| coin < 0.5).collect();
-        let mut draw = |count| rng.randn(count);
-        let x = draw(BATCH * keys * CHANNELS);
-        let shift = draw(BATCH * CHANNELS);
-        let context = draw(WORDS * CONTEXT);
-        let reference = draw(BATCH * keys * CHANNELS);
+        let x = rng.randn(BATCH * keys * CHANNELS);
+        let shift = rng.randn(BATCH * CHANNELS);
+        let context = rng.randn(WORDS * CONTEXT);
+        let reference = rng.randn(BATCH * keys * CHANNELS);
         Self {
             x: leaf(&tensor(x, [BATCH, SIDE, SIDE, CHANNELS], device)),
             shift: leaf(&tensor(shift, [BATCH, CHANNELS], device)),

@@ -83,7 +83,8 @@ impl DeviceName {
     /// # Errors
     /// If it names no device.
     pub fn from_environment() -> Result<Self, Error> {
-        std::env::var(DEVICE_VARIABLE).map_or(Ok(Self::default()), |name| name.parse())
+        let named = std::env::var_os(DEVICE_VARIABLE);
+        named.map_or(Ok(Self::default()), |name| name.to_string_lossy().parse())
     }
 }
 
