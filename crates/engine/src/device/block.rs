@@ -27,7 +27,8 @@ const WORDS: usize = 11;
 /// Width of a word.
 const CONTEXT: usize = 48;
 
-/// Weights, each with a bias of its first length: those that are frozen, ...
+/// Weights, each with a bias of its first length unless it makes queries, keys or values:
+/// those that are frozen, ...
 const FROZEN: [(&str, &[usize]); 18] = [
     ("norm1", &[CHANNELS]),
     ("conv1", &[CHANNELS, CHANNELS, 3, 3]),
@@ -106,6 +107,10 @@ fn parameters(layers: &[(&str, &[usize])], rng: &mut TorchRng, device: &Device) 
         };
         let weight = Param::new(draw(shape.iter().product(), scale, mean), shape, device);
         params.insert(format!("{name}.weight"), weight);
+        if [".to_q", ".to_k", ".to_v"].iter().any(|end| name.ends_with(end)) {
+            // As in the U-Net. (The gradient of keys' biases is nothing but rounding.)
+            continue;
+        }
         let bias = Param::new(draw(shape[0], 0.1, 0.0), &shape[..1], device);
         params.insert(format!("{name}.bias"), bias);
     }
@@ -168,7 +173,7 @@ impl Block {
         let same = ConvShape::same(CHANNELS, CHANNELS, SIDE);
         let resizing = |resize| ConvShape::resizing(CHANNELS, resize, SIDE);
         let attention =
-            |context| CrossAttentionShape { width: CHANNELS, context, heads: HEADS, bias: true };
+            |context| CrossAttentionShape { width: CHANNELS, context, heads: HEADS, bias: false };
         Ok(Self {
             norm1: frozen.group_norm("norm1", GROUPS, CHANNELS, 1e-5)?,
             conv1: frozen.conv("conv1", same)?,

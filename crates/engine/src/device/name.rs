@@ -45,7 +45,7 @@ impl Kind {
 
     /// The devices of this kind, none if the program was not built for it.
     pub(super) fn all(self) -> Vec<Device> {
-        #[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+        #[cfg(any(feature = "metal", feature = "cuda"))]
         use burn::tensor::DeviceType;
         match self {
             Self::Cpu => vec![cpu()],
@@ -54,11 +54,34 @@ impl Kind {
             #[cfg(feature = "metal")]
             Self::Metal => Device::enumerate(DeviceType::Metal).into_vec(),
             #[cfg(feature = "vulkan")]
-            Self::Vulkan => Device::enumerate(DeviceType::Vulkan).into_vec(),
+            Self::Vulkan => vulkan(),
             #[allow(unreachable_patterns)]
             _ => Vec::new(),
         }
     }
+}
+
+/// The cards, then whatever else has a Vulkan driver.
+///
+/// Burn's feature `vulkan` would do this, and have kernels compiled to SPIR-V by cubecl.
+/// But what cubecl 0.11.3 writes of kernels with shared memory is no valid SPIR-V (a
+/// pointer to a pointer, says `spirv-val`), and crashes Mesa's drivers. So this is Burn's
+/// feature `wgpu`, whose kernels are WGSL that wgpu checks and translates.
+#[cfg(feature = "vulkan")]
+fn vulkan() -> Vec<Device> {
+    use burn::backend::{CubeDevice, WgpuBackend, WgpuDevice, WgpuDeviceKind as Part};
+    let parts = [
+        Part::DiscreteGpu(0),
+        Part::IntegratedGpu(0),
+        Part::VirtualGpu(0),
+        Part::Other(0),
+        Part::Cpu,
+    ];
+    let all_like = |part| {
+        let first = CubeDevice::Wgpu(WgpuDevice::new(part).on(WgpuBackend::Vulkan));
+        CubeDevice::enumerate(first.to_id()).into_iter().map(CubeDevice::from_id)
+    };
+    parts.into_iter().flat_map(all_like).map(Device::new).collect()
 }
 
 impl fmt::Display for Kind {

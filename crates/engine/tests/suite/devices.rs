@@ -18,6 +18,5 @@ fn every_vulkan_device_computes_what_the_processor_does() {
             eprintln!("  {:.1e}  {}", difference.error, difference.what);
         }
         assert!(test.passes(), "more than {:.0e}", SelfTest::MOST);
-        assert!(found.memory.is_some_and(|bytes| bytes > 1 << 20), "{found:?}");
     }
 }

@@ -104,7 +104,9 @@ fn repeat(x: Tensor<4>, times: usize) -> Tensor<4> {
         return x;
     }
     let [b, h, n, c] = x.dims();
-    x.reshape([b, 1, h, n, c]).expand([b, times, h, n, c]).reshape([b * times, h, n, c])
+    // Not by `expand`: with it the gradients of shared keys came out wrong on Vulkan (Burn
+    // 0.22.1), by as much as their size.
+    Tensor::cat(vec![x.reshape([b, 1, h, n, c]); times], 1).reshape([b * times, h, n, c])
 }
 
 #[cfg(test)]
