@@ -7,7 +7,7 @@ use engine::{Device, Tensor};
 use images::{Filter, read_photo, resize};
 use personalize::{
     Adapter,
-    methods::{Method, vico::Vico},
+    methods::{self, Method},
 };
 
 use crate::{Error, Events, Result};
@@ -70,13 +70,14 @@ pub fn method(
     sites: &[diffusion::unet::Site],
     token_width: usize,
 ) -> Result<Box<dyn Method>> {
-    let (params, rates) = (adapter.params.clone(), adapter.info.recipe.rates());
-    match adapter.info.method.as_str() {
-        "vico" => Ok(Box::new(Vico::from_params(sites, token_width, params, rates)?)),
-        other => Err(Error::Usage(format!(
-            "the adapter's method is \"{other}\", which this version does not know: update vico"
-        ))),
+    let known = methods::NAMES.contains(&adapter.info.method.as_str());
+    if !known {
+        return Err(Error::Usage(format!(
+            "the adapter's method is \"{}\", which this version does not know: update vico",
+            adapter.info.method
+        )));
     }
+    Ok(methods::learned(&adapter.info.recipe, sites, token_width, adapter.params.clone())?)
 }
 
 /// The placeholder as the tokenizer wants it.

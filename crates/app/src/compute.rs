@@ -84,8 +84,16 @@ impl Compute {
         &self.how.device
     }
 
+    /// Opens a model: a path, or the name of the one inside the program where nothing
+    /// of that name is on disk.
     pub(crate) fn base(&self, path: &Path) -> Result<Base> {
-        Ok(self.keep(Base::open(path, &self.how.device)?))
+        let device = &self.how.device;
+        let inside = path == Path::new(builtin::TOYBOX_NAME) && !path.exists();
+        Ok(self.keep(if inside {
+            Base::inside(builtin::TOYBOX_NAME, builtin::TOYBOX, device)?
+        } else {
+            Base::open(path, device)?
+        }))
     }
 
     /// The same model, its weights kept this way.

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use images::Picture;
 use personalize::trainer::Report;
 
 /// What happens in a run, in order.
@@ -26,6 +27,13 @@ pub enum Event {
         done: usize,
         /// Steps in all.
         total: usize,
+    },
+    /// The preview prompts were drawn after so many steps, one picture each.
+    Preview {
+        /// Steps taken.
+        step: u64,
+        /// A picture for each prompt.
+        pictures: Vec<Picture>,
     },
     /// A file was written.
     Wrote(PathBuf),

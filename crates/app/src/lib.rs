@@ -10,6 +10,7 @@
 mod adapter_file;
 pub mod bench;
 mod compute;
+pub mod demo;
 mod error;
 mod estimate;
 mod event;
@@ -24,6 +25,9 @@ pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
+
+/// The base model where none is named: the one inside the program.
+pub const DEFAULT_BASE: &str = builtin::TOYBOX_NAME;
 
 /// Version of the program, for the files it writes.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -10,14 +10,14 @@ use diffusion::Base;
 use engine::{Device, optim::AdamW};
 use images::{Picture, read_folder};
 use personalize::{
-    Adapter, Error as RunError, checkpoint,
+    Adapter, Error as RunError, Recipe, checkpoint,
     dataset::{Dataset, Encoded},
-    methods::{Frozen, vico},
+    methods::{Frozen, parameter_count},
     trainer::Trainer,
 };
 
 use crate::{
-    Compute, Error, Event, Events, Result,
+    Compute, DEFAULT_BASE, Error, Event, Events, Result,
     estimate::Memory,
     generate::writable,
     run_folder::{Inputs, Run, RunFolder},
@@ -71,7 +71,10 @@ impl Events for Logged<'_> {
             Event::Stage(text) | Event::Note(text) => Some(text.clone()),
             Event::Warning(text) => Some(format!("warning: {text}")),
             Event::Wrote(path) => Some(format!("wrote {}", path.display())),
-            Event::Training { .. } | Event::Step(_) | Event::Drawing { .. } => None,
+            Event::Training { .. }
+            | Event::Step(_)
+            | Event::Drawing { .. }
+            | Event::Preview { .. } => None,
         };
         // The run goes on even if its log cannot be written any more; the next
         // file that matters says so.
@@ -104,11 +107,9 @@ impl Plan {
             path.ok_or_else(|| Error::Usage(format!("{what} is missing")))
         };
         let old_inputs = old.as_ref().map(|run| &run.inputs);
-        let base_path = given(
-            &options.base,
-            old_inputs.map(|i| &i.base),
-            "--base (the Stable Diffusion model)",
-        )?;
+        let old_base = old_inputs.map(|i| &i.base);
+        let base_path =
+            options.base.as_ref().or(old_base).cloned().unwrap_or_else(|| DEFAULT_BASE.into());
         let photos_path =
             given(&options.photos, old_inputs.map(|i| &i.photos), "PHOTOS (the folder of photos)")?;
         let adapter = given(
@@ -118,7 +119,8 @@ impl Plan {
         )?;
         let base = compute.base(&base_path)?;
         let recipe = recipe(options, old.as_ref(), &base)?;
-        let need = |way: &Compute| Memory::of_training(way, &base, learned(&base), &recipe);
+        let need =
+            |way: &Compute| Memory::of_training(way, &base, learned(&base, &recipe), &recipe);
         let way = compute.fitted(|way| need(way).total(), events)?;
         let memory = need(&way);
         let base = way.keep(base);
@@ -152,7 +154,7 @@ impl Plan {
         if self.run.outputs.adapter.is_dir() {
             return Err(Error::path(&self.run.outputs.adapter, "is a folder: name a file"));
         }
-        let learned = learned(&self.base);
+        let learned = learned(&self.base, recipe);
         events.note(format!(
             "{} photos, {} steps of {} samples at {}x{} pixels; {} values are learned ({:.2} % of \
              the U-Net's {})",
@@ -209,8 +211,8 @@ impl Plan {
 }
 
 /// Number of values that are learned.
-fn learned(base: &Base) -> usize {
-    vico::parameter_count(&base.configs().unet) + base.configs().text.hidden_size
+fn learned(base: &Base, recipe: &Recipe) -> usize {
+    parameter_count(&recipe.method, &base.configs().unet) + base.configs().text.hidden_size
 }
 
 /// The state of a run, after it was found to belong to the same base model.

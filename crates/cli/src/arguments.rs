@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use app::{Bytes, Sampler, WeightPrecision, bench, generate, mask, train};
+use app::{Bytes, DEFAULT_BASE, Sampler, WeightPrecision, bench, demo, generate, mask, train};
 use clap::{Args, Parser, Subcommand};
 
 /// What was typed, ready to run.
@@ -19,6 +19,8 @@ pub struct Arguments {
 
 /// A command with its options.
 pub enum Command {
+    /// `vico demo`
+    Demo(demo::Options),
     /// `vico train`
     Train(train::Options),
     /// `vico generate`
@@ -40,6 +42,7 @@ pub enum Command {
 pub fn parse() -> Arguments {
     let Cli { threads, precision, memory, command } = Cli::parse();
     let command = match command {
+        Typed::Demo(typed) => Command::Demo(typed.options()),
         Typed::Train(typed) => Command::Train(typed.options()),
         Typed::Generate(typed) => Command::Generate(typed.options()),
         Typed::Mask(typed) => Command::Mask(typed.options()),
@@ -74,6 +77,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Typed {
+    /// The whole way in one command, in minutes, on the model inside the program
+    Demo(Demo),
     /// Learn a thing from a folder of photos
     Train(Box<Train>),
     /// Draw pictures with an adapter
@@ -89,6 +94,31 @@ enum Typed {
     Bench(Bench),
 }
 
+/// Trains on five bundled photos of a thing that the model never saw (or on your own),
+/// draws it before, during and after, and says how to do the same by hand.
+#[derive(Args)]
+struct Demo {
+    /// Folder of your own photos
+    #[arg(long, value_name = "DIR", requires = "init_word")]
+    photos: Option<PathBuf>,
+    /// Class word of your own photos: one token, such as toy, dog, teapot
+    #[arg(long, value_name = "WORD")]
+    init_word: Option<String>,
+    /// Folder for everything that is made
+    #[arg(long, short, value_name = "DIR", default_value = "vico-demo")]
+    output: PathBuf,
+    /// Optimizer steps [default: what suits the model]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+}
+
+impl Demo {
+    fn options(self) -> demo::Options {
+        let Self { photos, init_word, output, steps } = self;
+        demo::Options { photos, init_word, output, steps }
+    }
+}
+
 /// The defaults are ViCo's recipe (arXiv 2306.00971) at the base model's own
 /// size. A run folder beside the adapter keeps the recipe, metrics.jsonl,
 /// checkpoints, previews, masks and a log.
@@ -97,6 +127,7 @@ struct Train {
     /// Folder of photos (JPEG, PNG, WebP) of one thing; four to seven are good
     photos: Option<PathBuf>,
     /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
+    /// [default: the small model inside the program, toybox]
     #[arg(long, value_name = "DIR|FILE")]
     base: Option<PathBuf>,
     /// Class word the token starts from: one token, such as toy, dog, teapot
@@ -105,7 +136,10 @@ struct Train {
     /// The adapter file to write (.safetensors)
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Optimizer steps [default: 400]
+    /// How to learn: vico, or textual-inversion (the token alone) [default: vico]
+    #[arg(long, value_name = "NAME")]
+    method: Option<String>,
+    /// Optimizer steps [default: 400; 3000 for textual-inversion]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Samples in one pass [default: 4]
@@ -174,6 +208,7 @@ impl Train {
             run_dir: self.run_dir.or(resumed),
             resume,
             recipe: train::RecipeOptions {
+                method: self.method,
                 steps: self.steps,
                 batch: self.batch,
                 accumulate: self.accumulate,
@@ -186,6 +221,7 @@ impl Train {
             },
             checkpoint_every: self.checkpoint_every,
             preview_every: self.preview_every,
+            preview_at_halves: false,
             preview_prompts: self.preview_prompt,
             without_photos: self.without_photos,
             dry_run: self.dry_run,
@@ -199,8 +235,9 @@ impl Train {
 struct Generate {
     /// Prompt with the placeholder, such as "a photo of * on the beach"
     prompt: String,
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE")]
+    /// The small model inside the program (toybox), or Stable Diffusion 1.x: a diffusers folder,
+    /// or one .safetensors or .ckpt file
+    #[arg(long, value_name = "DIR|FILE", default_value = DEFAULT_BASE)]
     base: PathBuf,
     /// Adapter file that `vico train` wrote
     #[arg(long, value_name = "FILE")]
@@ -284,8 +321,9 @@ impl Generate {
 struct Mask {
     /// The photo
     photo: PathBuf,
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE")]
+    /// The small model inside the program (toybox), or Stable Diffusion 1.x: a diffusers folder,
+    /// or one .safetensors or .ckpt file
+    #[arg(long, value_name = "DIR|FILE", default_value = DEFAULT_BASE)]
     base: PathBuf,
     /// Adapter file that `vico train` wrote
     #[arg(long, value_name = "FILE")]
@@ -316,8 +354,9 @@ impl Mask {
 
 #[derive(Args)]
 struct Bench {
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE")]
+    /// The small model inside the program (toybox), or Stable Diffusion 1.x: a diffusers folder,
+    /// or one .safetensors or .ckpt file
+    #[arg(long, value_name = "DIR|FILE", default_value = DEFAULT_BASE)]
     base: PathBuf,
     /// Answer as JSON
     #[arg(long)]

@@ -25,6 +25,7 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
     let compute = Compute::new(arguments.threads, arguments.precision, arguments.memory)?;
     match arguments.command {
         Command::Train(options) => app::train::run(&options, &compute, terminal),
+        Command::Demo(options) => app::demo::run(&options, &compute, terminal),
         Command::Generate(options) => app::generate::run(&options, &compute, terminal),
         Command::Mask(options) => app::mask::run(&options, &compute, terminal),
         Command::Inspect(path) => {

@@ -118,6 +118,7 @@ impl Events for Terminal {
             }
             Event::Drawing { done, total } => self.drawing(*done, *total),
             Event::Wrote(path) => self.wrote(path),
+            Event::Preview { .. } => {}
         }
     }
 

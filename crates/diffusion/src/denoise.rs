@@ -2,7 +2,10 @@
 
 use engine::Tensor;
 
-use crate::Result;
+use crate::{
+    Result,
+    unet::{Plain, UNet},
+};
 
 /// What a sampler asks: the noise in the latents at a timestep. Guidance,
 /// prompts and methods are the denoiser's own business.
@@ -10,6 +13,26 @@ pub trait Denoiser {
     /// # Shapes
     /// `latents [batch, height, width, channels]`; the result has the same.
     fn predict(&mut self, latents: Tensor<4>, timestep: f64) -> Result<Tensor<4>>;
+}
+
+/// The model alone, guided by text.
+pub struct TextDenoiser<'a> {
+    /// The U-Net.
+    pub unet: &'a UNet,
+    /// Contexts: those without condition, then as many with; or one alone, for no
+    /// guidance. Each half is one row, or one row a picture.
+    pub context: Tensor<3>,
+    /// Guidance scale; not used with one context.
+    pub guidance: f64,
+}
+
+impl Denoiser for TextDenoiser<'_> {
+    fn predict(&mut self, latents: Tensor<4>, timestep: f64) -> Result<Tensor<4>> {
+        let guided_pass = self.context.dims()[0] > 1;
+        let rows = latents.repeat_dim(0, if guided_pass { 2 } else { 1 });
+        let predicted = self.unet.forward(rows, &[timestep], &self.context, &mut Plain);
+        Ok(if guided_pass { guided(predicted, self.guidance) } else { predicted })
+    }
 }
 
 /// Classifier-free guidance (Ho and Salimans 2022) over a batch that holds the

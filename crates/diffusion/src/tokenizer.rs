@@ -106,6 +106,13 @@ impl Tokenizer {
         self.end as usize + 1
     }
 
+    /// Pieces and their ids, in id order.
+    pub fn vocabulary(&self) -> Vec<(String, u32)> {
+        let mut ids: Vec<_> = self.bpe.get_vocab(true).into_iter().collect();
+        ids.sort_by_key(|(_, id)| *id);
+        ids
+    }
+
     /// The pieces that a text falls into, as the vocabulary writes them (`toy</w>`).
     pub fn pieces(&self, text: &str) -> Result<Vec<String>> {
         let encoding = self.bpe.encode(text, false).map_err(|e| Error::Tokenizer(e.to_string()))?;

@@ -24,9 +24,15 @@ const SUGGESTIONS: usize = 3;
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
-    file: File,
-    map: Mmap,
+    bytes: Bytes,
     contents: Contents,
+}
+
+/// Where a file's bytes are.
+#[derive(Debug)]
+enum Bytes {
+    Mapped { file: File, map: Mmap },
+    Inside(&'static [u8]),
 }
 
 impl TensorFile {
@@ -49,7 +55,18 @@ impl TensorFile {
         // `mapped` looks for the latter before each use.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::read(&path))?;
         let contents = parse(&map, &path)?;
-        Ok(Self { path, file, map, contents })
+        Ok(Self { path, bytes: Bytes::Mapped { file, map }, contents })
+    }
+
+    /// The same for a file that is part of the program; `path` is its name in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), without those of reading.
+    pub fn inside(path: impl AsRef<Path>, bytes: &'static [u8]) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let contents = parse(bytes, &path)?;
+        Ok(Self { path, bytes: Bytes::Inside(bytes), contents })
     }
 
     /// The path under which the file was opened.
@@ -158,13 +175,13 @@ impl TensorFile {
     /// a model of gigabytes would otherwise hold it twice until the file is closed.
     fn forget(&self, view: &View) {
         #[cfg(unix)]
-        {
+        if let Bytes::Mapped { map, .. } = &self.bytes {
             let span = view.span();
             // SAFETY: the map is of a file and only ever read, so pages that are touched again
             // are read from the file again and hold the same bytes. A refusal changes nothing.
             let _ = unsafe {
                 let advice = memmap2::UncheckedAdvice::DontNeed;
-                self.map.unchecked_advise_range(advice, span.start, span.len())
+                map.unchecked_advise_range(advice, span.start, span.len())
             };
         }
     }
@@ -172,15 +189,19 @@ impl TensorFile {
     /// The bytes of the file. Touching the map of a file that has become shorter would end
     /// the process, hence the look at its length.
     fn mapped(&self) -> Result<&[u8]> {
-        let length = self.file.metadata().map_err(Error::read(&self.path))?.len();
-        if length < self.map.len() as u64 {
+        let (file, map) = match &self.bytes {
+            Bytes::Mapped { file, map } => (file, map),
+            Bytes::Inside(bytes) => return Ok(bytes),
+        };
+        let length = file.metadata().map_err(Error::read(&self.path))?.len();
+        if length < map.len() as u64 {
             let shrunk = std::io::Error::other(format!(
                 "it had {} bytes when it was opened and has {length} now",
-                self.map.len()
+                map.len()
             ));
             return Err(Error::read(&self.path)(shrunk));
         }
-        Ok(&self.map)
+        Ok(map)
     }
 
     fn elements(&self, name: &str, view: &View) -> Result<Cow<'_, [u8]>> {

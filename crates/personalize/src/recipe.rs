@@ -3,13 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, methods::vico::Rates};
+use crate::{
+    Error, Result,
+    methods::{NAMES, vico::Rates},
+};
 
 /// A resolved recipe; it lies in every run folder and in the adapter file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Method, `vico`.
+    /// Method, see [`methods::NAMES`](crate::methods::NAMES).
     pub method: String,
     /// Optimizer steps.
     pub steps: u64,
@@ -57,6 +60,30 @@ impl Recipe {
         }
     }
 
+    /// Textual Inversion as its authors trained it (learning rate 5e-3), at a base
+    /// model's own picture size. It has no image attention and no regulariser.
+    pub fn textual_inversion(init_word: &str, size: usize) -> Self {
+        Self {
+            method: "textual-inversion".into(),
+            steps: 3000,
+            lr_attention: 0.0,
+            reg_weight: 0.0,
+            ..Self::vico(init_word, size)
+        }
+    }
+
+    /// The default recipe of a method.
+    ///
+    /// # Errors
+    /// If no method has that name.
+    pub fn of(method: &str, init_word: &str, size: usize) -> Result<Self> {
+        match method {
+            "vico" => Ok(Self::vico(init_word, size)),
+            "textual-inversion" => Ok(Self::textual_inversion(init_word, size)),
+            other => Err(setting("--method", other, &NAMES.join(" or "))),
+        }
+    }
+
     /// Learning rates for the method.
     pub fn rates(&self) -> Rates {
         Rates { token: self.lr_token, attention: self.lr_attention, regulariser: self.reg_weight }
@@ -64,8 +91,8 @@ impl Recipe {
 
     /// Checks every value.
     pub fn check(&self) -> Result<()> {
-        if self.method != "vico" {
-            return Err(setting("method", &self.method, "vico"));
+        if !NAMES.contains(&self.method.as_str()) {
+            return Err(setting("--method", &self.method, &NAMES.join(" or ")));
         }
         whole("--steps", self.steps, MOST_STEPS)?;
         whole("--batch", self.batch as u64, 256)?;

@@ -1,9 +1,10 @@
 //! What was typed, and the recipe it amounts to.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use diffusion::Base;
-use personalize::Recipe;
+use personalize::{Recipe, methods};
+use serde::Deserialize;
 
 use crate::{
     Error, Result,
@@ -31,6 +32,8 @@ pub struct Options {
     pub checkpoint_every: Option<u64>,
     /// Steps between previews.
     pub preview_every: Option<u64>,
+    /// Previews at the half and at the end, whatever the steps are.
+    pub preview_at_halves: bool,
     /// Prompts of the previews.
     pub preview_prompts: Vec<String>,
     /// Leave the photos' latents out of the adapter.
@@ -39,9 +42,13 @@ pub struct Options {
     pub dry_run: bool,
 }
 
-/// Parts of the recipe that were typed.
-#[derive(Clone, Debug, Default)]
+/// Parts of the recipe that were typed, or that a base model recommends in its
+/// `vico.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RecipeOptions {
+    /// Method.
+    pub method: Option<String>,
     /// Optimizer steps.
     pub steps: Option<u64>,
     /// Samples a pass.
@@ -69,6 +76,7 @@ impl RecipeOptions {
                 *into = value.clone();
             }
         }
+        put(&self.method, &mut recipe.method);
         put(&self.steps, &mut recipe.steps);
         put(&self.batch, &mut recipe.batch);
         put(&self.accumulate, &mut recipe.accumulate);
@@ -97,7 +105,7 @@ pub(super) fn run_dir(options: &Options) -> Result<PathBuf> {
 pub(super) fn recipe(options: &Options, old: Option<&Run>, base: &Base) -> Result<Recipe> {
     let mut recipe = match (old, &options.init_word) {
         (Some(run), _) => run.recipe.clone(),
-        (None, Some(word)) => Recipe::vico(word, base.default_size()),
+        (None, Some(word)) => fresh(options, word, base)?,
         (None, None) => {
             let advice = "--init-word is missing: a single class word such as toy, dog or teapot";
             return Err(Error::Usage(advice.into()));
@@ -122,6 +130,31 @@ pub(super) fn recipe(options: &Options, old: Option<&Run>, base: &Base) -> Resul
     Ok(recipe)
 }
 
+/// The method's default recipe, with what the base model's maker recommends.
+fn fresh(options: &Options, word: &str, base: &Base) -> Result<Recipe> {
+    let method = options.recipe.method.as_deref().unwrap_or(methods::NAMES[0]);
+    let mut recipe = Recipe::of(method, word, base.default_size())?;
+    let mut own = match base.recommended() {
+        Some(text) => recommended(text, base)?,
+        None => BTreeMap::new(),
+    };
+    own.remove(method).unwrap_or_default().apply(&mut recipe);
+    let without = recipe.lr_attention == 0.0;
+    let typed = [
+        ("--lr-attention", options.recipe.lr_attention),
+        ("--reg-weight", options.recipe.reg_weight),
+    ];
+    match typed.into_iter().find(|(_, value)| without && value.is_some()) {
+        Some((option, _)) => Err(Error::Usage(format!("{option} means nothing to {method}"))),
+        None => Ok(recipe),
+    }
+}
+
+/// Recipes by method, as a base model's folder holds them.
+fn recommended(text: &str, base: &Base) -> Result<BTreeMap<String, RecipeOptions>> {
+    toml::from_str(text).map_err(|e| Error::path(base.path().join(diffusion::base::RECOMMENDED), e))
+}
+
 pub(super) fn outputs(
     options: &Options,
     old: Option<&Run>,
@@ -137,6 +170,8 @@ pub(super) fn outputs(
     };
     let checkpoint_every = options.checkpoint_every.or(old.map(|o| o.checkpoint_every));
     let preview_every = options.preview_every.or(old.map(|o| o.preview_every));
+    let halves = options.preview_at_halves.then(|| recipe.steps.div_ceil(2));
+    let preview_every = preview_every.or(halves);
     Outputs {
         adapter,
         without_photos: options.without_photos || old.is_some_and(|o| o.without_photos),

@@ -6,7 +6,7 @@ use personalize::{
     Result as RunResult,
     dataset::Dataset,
     generate::{Drawn, Job, Model, Watch, generate},
-    masks,
+    masks::{self, MaskView},
     methods::Frozen,
     trainer::Trainer,
 };
@@ -65,8 +65,11 @@ impl Preview {
             generate(&model, method, &job, &prompts, reference, None, &mut watch)?;
             rows.push((prompt.clone(), watch.drawn));
         }
-        let path = logged.folder.at_step("previews", trainer.steps(), "png");
+        let step = trainer.steps();
+        let path = logged.folder.at_step("previews", step, "png");
         write_png(&path, &labelled_sheet(&rows, GAP), &[] as &[(&str, &str)])?;
+        let pictures = rows.into_iter().flat_map(|(_, drawn)| drawn).collect();
+        logged.event(&Event::Preview { step, pictures });
         logged.event(&Event::Wrote(path));
         Ok(())
     }
@@ -89,6 +92,10 @@ impl Preview {
         if views.is_empty() {
             return Ok(());
         }
+        let share = views.iter().map(MaskView::share).sum::<f64>() / views.len() as f64;
+        let share = 100.0 * share;
+        (logged as &mut dyn Events)
+            .note(format!("masks: {share:.0} % of the first photo is taken for the object"));
         let path = logged.folder.at_step("masks", trainer.steps(), "png");
         write_png(&path, &masks::sheet(&self.photo, &views), &[] as &[(&str, &str)])?;
         logged.event(&Event::Wrote(path));

@@ -7,8 +7,7 @@ use personalize::{
     adapter::{Info, Photo},
     checkpoint,
     dataset::Dataset,
-    draw::Draw,
-    methods::{Method, vico},
+    methods::{self, Method},
     trainer::Trainer,
 };
 
@@ -45,9 +44,7 @@ impl Parts<'_> {
         }
         let recipe = &self.run.recipe;
         let token = self.text.token_embedding(self.tokenizer.single(&recipe.init_word)?);
-        let draw = Draw::new(recipe.seed);
-        let fresh = vico::Vico::new(self.unet.sites(), token, recipe.rates(), &draw, device);
-        Ok((Box::new(fresh), None))
+        Ok((methods::fresh(recipe, self.unet.sites(), token, device)?, None))
     }
 
     /// Times one pass of the U-Net and says how long the training will take.
@@ -83,6 +80,9 @@ impl Parts<'_> {
         logged.event(&Event::Training { done: trainer.steps(), total });
         let due = |every: u64, step: u64| every > 0 && step.is_multiple_of(every);
         let mut saved = trainer.steps();
+        if saved == 0 && outputs.preview_every > 0 {
+            preview.pictures(self, trainer, dataset, logged)?;
+        }
         while trainer.steps() < total {
             if logged.stopped() {
                 self.checkpoint(trainer, dataset, logged)?;

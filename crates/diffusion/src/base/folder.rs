@@ -1,14 +1,105 @@
-//! Models in diffusers' folder layout.
+//! Models in diffusers' folder layout, on disk or inside the program.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use formats::TensorFile;
+use serde_json::Value;
 
-use super::{Configs, Files, read_json, read_text, refuse};
+use super::{Configs, Files, refuse};
 use crate::{
     Error, Result,
     config::{ScheduleConfig, TextConfig, UNetConfig, VaeConfig},
 };
+
+/// The files of a model that is part of the program: paths below its folder, and
+/// contents.
+pub type Inside = &'static [(&'static str, &'static [u8])];
+
+/// A model's folder.
+#[derive(Clone, Copy)]
+pub(super) enum Folder<'a> {
+    Disk(&'a Path),
+    /// With the name that errors give it.
+    Inside(&'a Path, Inside),
+}
+
+impl<'a> Folder<'a> {
+    /// Its path, or the name that stands for one.
+    pub fn path(self) -> &'a Path {
+        match self {
+            Self::Disk(path) | Self::Inside(path, _) => path,
+        }
+    }
+
+    fn find(files: Inside, name: &str) -> Option<&'static [u8]> {
+        files.iter().find(|(path, _)| *path == name).map(|(_, bytes)| *bytes)
+    }
+
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::Disk(folder) => folder.join(name).is_file(),
+            Self::Inside(_, files) => Self::find(files, name).is_some(),
+        }
+    }
+
+    /// A text of at most `limit` bytes.
+    fn text(self, name: &str, limit: u64) -> Result<String> {
+        let wrong = |found: String, expected: &str| Error::Config {
+            path: self.path().join(name),
+            key: "the file".into(),
+            found,
+            expected: expected.to_owned(),
+        };
+        let missing =
+            |e: std::io::Error| wrong(e.to_string(), "a file of a diffusers model folder");
+        let bytes = match self {
+            Self::Disk(folder) => {
+                let path = folder.join(name);
+                let size = path.metadata().map_err(missing)?.len();
+                if size > limit {
+                    let expected = format!("at most {limit} bytes");
+                    return Err(wrong(format!("{size} bytes long"), &expected));
+                }
+                std::fs::read(path).map_err(missing)?
+            }
+            Self::Inside(_, files) => {
+                let found = Self::find(files, name);
+                found.ok_or_else(|| missing(std::io::ErrorKind::NotFound.into()))?.to_vec()
+            }
+        };
+        String::from_utf8(bytes).map_err(|_| wrong("not UTF-8".into(), "text"))
+    }
+
+    fn json(self, name: &str) -> Result<(Value, PathBuf)> {
+        let text = self.text(name, JSON_LIMIT)?;
+        let path = self.path().join(name);
+        match serde_json::from_str(&text) {
+            Ok(value) => Ok((value, path)),
+            Err(e) => Err(Error::Config {
+                path,
+                key: "the file".into(),
+                found: format!("not JSON ({e})"),
+                expected: "JSON".into(),
+            }),
+        }
+    }
+
+    fn tensors(self, name: &str) -> Result<TensorFile> {
+        let path = self.path().join(name);
+        Ok(match self {
+            Self::Inside(_, files) if let Some(bytes) = Self::find(files, name) => {
+                TensorFile::inside(path, bytes)?
+            }
+            _ => TensorFile::open(path)?,
+        })
+    }
+}
+
+/// The most a model's JSON file may hold.
+const JSON_LIMIT: u64 = 1 << 20;
 
 /// Where a folder has the tokenizer's merges.
 pub(super) const MERGES: &str = "tokenizer/merges.txt";
@@ -17,28 +108,32 @@ pub(super) const MERGES: &str = "tokenizer/merges.txt";
 const MERGES_LIMIT: u64 = 1 << 23;
 
 /// The tokenizer's merges, if the folder has any.
-pub(super) fn merges(folder: &Path) -> Result<Option<String>> {
-    let path = folder.join(MERGES);
-    path.is_file().then(|| read_text(&path, MERGES_LIMIT)).transpose()
+pub(super) fn merges(folder: Folder) -> Result<Option<String>> {
+    folder.has(MERGES).then(|| folder.text(MERGES, MERGES_LIMIT)).transpose()
+}
+
+/// Where a model's folder may recommend how to train on it. Our own addition to
+/// diffusers' layout: small models want other learning rates than Stable Diffusion.
+pub const RECOMMENDED: &str = "vico.toml";
+
+/// The recommended recipe, if the folder has any.
+pub(super) fn recommended(folder: Folder) -> Result<Option<String>> {
+    folder.has(RECOMMENDED).then(|| folder.text(RECOMMENDED, JSON_LIMIT)).transpose()
 }
 
 /// Reads and checks the configurations, after the model was found to be of a
 /// kind that runs here.
-pub(super) fn configs(folder: &Path) -> Result<Configs> {
-    let index = folder.join("model_index.json");
-    if index.is_file() {
-        refuse::by_index(folder, &read_json(&index)?)?;
+pub(super) fn configs(folder: Folder) -> Result<Configs> {
+    let index = "model_index.json";
+    if folder.has(index) {
+        refuse::by_index(folder.path(), &folder.json(index)?.0)?;
     }
-    let read = |part: &str, file: &str| {
-        let path = folder.join(part).join(file);
-        read_json(&path).map(|value| (value, path))
-    };
-    let (unet, unet_path) = read("unet", "config.json")?;
-    refuse::by_unet(folder, &unet)?;
-    let (text, text_path) = read("text_encoder", "config.json")?;
-    let (vae, vae_path) = read("vae", "config.json")?;
-    let (schedule, schedule_path) = read("scheduler", "scheduler_config.json")?;
-    refuse::by_schedule(folder, &schedule)?;
+    let (unet, unet_path) = folder.json("unet/config.json")?;
+    refuse::by_unet(folder.path(), &unet)?;
+    let (text, text_path) = folder.json("text_encoder/config.json")?;
+    let (vae, vae_path) = folder.json("vae/config.json")?;
+    let (schedule, schedule_path) = folder.json("scheduler/scheduler_config.json")?;
+    refuse::by_schedule(folder.path(), &schedule)?;
     let configs = Configs {
         text: TextConfig::from_json(&text, &text_path)?,
         unet: UNetConfig::from_json(&unet, &unet_path)?,
@@ -57,7 +152,7 @@ pub(super) fn configs(folder: &Path) -> Result<Configs> {
 }
 
 /// Maps the weight files.
-pub(super) fn files(folder: &Path) -> Result<Files> {
+pub(super) fn files(folder: Folder) -> Result<Files> {
     let model = ["diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"];
     let text = ["model.safetensors", "model.fp16.safetensors", "pytorch_model.bin"];
     Ok(Files {
@@ -67,10 +162,9 @@ pub(super) fn files(folder: &Path) -> Result<Files> {
     })
 }
 
-fn open(folder: &Path, part: &str, names: &[&str]) -> Result<Arc<TensorFile>> {
-    let candidates = names.iter().map(|name| folder.join(part).join(name));
+fn open(folder: Folder, part: &str, names: &[&str]) -> Result<Arc<TensorFile>> {
+    let candidates: Vec<String> = names.iter().map(|name| format!("{part}/{name}")).collect();
     // If none is there, the first one's error says what is missing.
-    let first = folder.join(part).join(names[0]);
-    let path = candidates.into_iter().find(|p| p.is_file()).unwrap_or(first);
-    Ok(Arc::new(TensorFile::open(&path)?))
+    let name = candidates.iter().find(|name| folder.has(name)).unwrap_or(&candidates[0]);
+    Ok(Arc::new(folder.tensors(name)?))
 }

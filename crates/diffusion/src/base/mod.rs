@@ -5,6 +5,10 @@ mod folder;
 mod refuse;
 mod single;
 
+pub use folder::{Inside, RECOMMENDED};
+
+use folder::Folder;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,7 +16,6 @@ use std::{
 
 use engine::{Device, nn::Frozen};
 use formats::TensorFile;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -23,9 +26,6 @@ use crate::{
     vae,
     weights::{Count, Weights, compvis},
 };
-
-/// The most a model's JSON file may hold.
-const JSON_LIMIT: u64 = 1 << 20;
 
 /// Configurations of the parts of a model.
 #[derive(Clone, Debug)]
@@ -64,6 +64,7 @@ pub struct Base {
     configs: Configs,
     /// The tokenizer's merges, where the model has its own.
     merges: Option<String>,
+    recommended: Option<String>,
     text: Weights,
     unet: Weights,
     vae: Weights,
@@ -77,19 +78,32 @@ impl Base {
     /// If files are missing or damaged, a configuration makes no sense, or the
     /// model is of another kind (SDXL, SD 2, inpainting, ..).
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        if path.is_dir() { Self::open_folder(path, device) } else { Self::open_file(path, device) }
+        if path.is_dir() {
+            return Self::open_folder(Folder::Disk(path), device);
+        }
+        Self::open_file(path, device)
     }
 
-    fn open_folder(path: &Path, device: &Device) -> Result<Self> {
-        let configs = folder::configs(path)?;
-        let files = folder::files(path)?;
+    /// Opens a model that is part of the program, in diffusers' layout, under the name
+    /// that stands for its path.
+    ///
+    /// # Errors
+    /// As [`Base::open`].
+    pub fn inside(name: &str, files: Inside, device: &Device) -> Result<Self> {
+        Self::open_folder(Folder::Inside(Path::new(name), files), device)
+    }
+
+    fn open_folder(folder: Folder, device: &Device) -> Result<Self> {
+        let configs = folder::configs(folder)?;
+        let files = folder::files(folder)?;
         let keep = |name: &str| name.to_owned();
         Ok(Self {
-            path: path.to_owned(),
+            path: folder.path().to_owned(),
             text: Weights::new(files.text, "", keep, device),
             unet: Weights::new(files.unet, "", keep, device),
             vae: Weights::new(files.vae, "", keep, device),
-            merges: folder::merges(path)?,
+            merges: folder::merges(folder)?,
+            recommended: folder::recommended(folder)?,
             configs,
         })
     }
@@ -98,7 +112,7 @@ impl Base {
         let file = Arc::new(TensorFile::open(path)?);
         let prefix = single::prefix(&file)?;
         let configs = match single::configs_beside(path) {
-            Some(folder) => folder::configs(&folder)?,
+            Some(folder) => folder::configs(Folder::Disk(&folder))?,
             None => single::derive(&file, prefix)?,
         };
         let (unet, vae) = (configs.unet.clone(), configs.vae.clone());
@@ -113,6 +127,7 @@ impl Base {
             unet: weights("model.diffusion_model.", Box::new(move |n| compvis::unet(&unet, n))),
             vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
             merges: None,
+            recommended: None,
             configs,
         })
     }
@@ -139,6 +154,12 @@ impl Base {
     /// Configurations of its parts.
     pub fn configs(&self) -> &Configs {
         &self.configs
+    }
+
+    /// What its folder's [`RECOMMENDED`] holds: the training recipe that its maker
+    /// recommends, as TOML.
+    pub fn recommended(&self) -> Option<&str> {
+        self.recommended.as_deref()
     }
 
     /// The picture side it was trained at, in pixels.
@@ -242,30 +263,4 @@ impl Base {
         let digest = digest.finalize();
         Ok(digest[..6].iter().map(|byte| format!("{byte:02x}")).collect())
     }
-}
-
-fn read_json(path: &Path) -> Result<Value> {
-    let text = read_text(path, JSON_LIMIT)?;
-    serde_json::from_str(&text).map_err(|e| Error::Config {
-        path: path.to_owned(),
-        key: "the file".into(),
-        found: format!("not JSON ({e})"),
-        expected: "JSON".into(),
-    })
-}
-
-/// Reads a text file of at most `limit` bytes.
-fn read_text(path: &Path, limit: u64) -> Result<String> {
-    let wrong = |found: String, expected: &str| Error::Config {
-        path: path.to_owned(),
-        key: "the file".into(),
-        found,
-        expected: expected.to_owned(),
-    };
-    let missing = |e: std::io::Error| wrong(e.to_string(), "a file of a diffusers model folder");
-    let size = path.metadata().map_err(missing)?.len();
-    if size > limit {
-        return Err(wrong(format!("{size} bytes long"), &format!("at most {limit} bytes")));
-    }
-    std::fs::read_to_string(path).map_err(missing)
 }

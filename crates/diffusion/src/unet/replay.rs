@@ -9,7 +9,7 @@ use engine::{
     replay::{Gradients, Seeds, leaf},
 };
 
-use super::{Processor, UNet};
+use super::{Plain, Processor, UNet};
 
 /// Inputs of the steps of one forward pass.
 pub struct Recording {
@@ -26,6 +26,13 @@ pub trait Replay: Processor {
 
     /// Takes the gradients of its own leaves in that step.
     fn collect(&mut self, gradients: &mut Gradients);
+}
+
+/// Nothing of its own on the way back.
+impl Replay for Plain {
+    fn seeds(&mut self, _: &mut Seeds) {}
+
+    fn collect(&mut self, _: &mut Gradients) {}
 }
 
 impl UNet {

@@ -1,19 +1,85 @@
 //! The methods. Each says what it learns and how it enters the forward pass;
 //! trainer, checkpoints, adapter files and generation are the same for all.
 
+pub mod textual_inversion;
+pub mod token;
 pub mod vico;
 
-use diffusion::{Prompt, Schedule, denoise::Denoiser, text::TextEncoder, unet::UNet};
+use diffusion::{
+    Prompt, Schedule,
+    config::UNetConfig,
+    denoise::Denoiser,
+    text::TextEncoder,
+    unet::{Site, UNet},
+};
 use engine::{
-    Tensor,
+    Device, Tensor,
     params::{Gradients, Params},
 };
 
+use self::{textual_inversion::TextualInversion, vico::Vico};
 use crate::{
-    Error, Result,
+    Error, Recipe, Result,
+    draw::Draw,
     generate::{Job, Prompts},
     masks::MaskView,
 };
+
+/// Names of the methods.
+pub const NAMES: [&str; 2] = ["vico", "textual-inversion"];
+
+/// A recipe's method before its first step; the token starts from a class word's
+/// embedding `[width]`.
+///
+/// # Errors
+/// If no method has that name.
+pub fn fresh(
+    recipe: &Recipe,
+    sites: &[Site],
+    word: Vec<f32>,
+    device: &Device,
+) -> Result<Box<dyn Method>> {
+    Ok(match recipe.method.as_str() {
+        "vico" => {
+            let draw = Draw::new(recipe.seed);
+            Box::new(Vico::new(sites, word, recipe.rates(), &draw, device))
+        }
+        "textual-inversion" => Box::new(TextualInversion::new(word, recipe.lr_token, device)),
+        other => return Err(unknown(other)),
+    })
+}
+
+/// A method that was learned before, for a U-Net with these transformers and a text
+/// encoder of this width.
+///
+/// # Errors
+/// If no method has that name, or its parameters are not those it must have.
+pub fn learned(
+    recipe: &Recipe,
+    sites: &[Site],
+    width: usize,
+    params: Params,
+) -> Result<Box<dyn Method>> {
+    let rates = recipe.rates();
+    Ok(match recipe.method.as_str() {
+        "vico" => Box::new(Vico::from_params(sites, width, params, rates)?),
+        "textual-inversion" => {
+            Box::new(TextualInversion::from_params(width, params, recipe.lr_token)?)
+        }
+        other => return Err(unknown(other)),
+    })
+}
+
+/// Number of values that a method learns besides the token, on a U-Net that is not
+/// loaded yet.
+pub fn parameter_count(method: &str, unet: &UNetConfig) -> usize {
+    if method == "vico" { vico::parameter_count(unet) } else { 0 }
+}
+
+fn unknown(method: &str) -> Error {
+    let expected = NAMES.join(" or ");
+    Error::Setting { option: "--method".into(), found: method.into(), expected }
+}
 
 /// The frozen model a method trains on.
 pub struct Frozen<'a> {
@@ -40,6 +106,14 @@ pub struct Batch {
     pub prompts: Vec<Prompt>,
 }
 
+impl Batch {
+    /// The noisy latents, and the timesteps as the U-Net takes them.
+    fn noisy(&self, schedule: &Schedule) -> (Tensor<4>, Vec<f64>) {
+        let noisy = schedule.add_noise(self.latents.clone(), self.noise.clone(), &self.timesteps);
+        (noisy, self.timesteps.iter().map(|&t| t as f64).collect())
+    }
+}
+
 /// One evaluated batch.
 pub struct Evaluated {
     /// The loss.
@@ -63,6 +137,18 @@ pub struct Request<'a> {
     /// Latents of the reference photo `[1, height, width, channels]`, for
     /// methods that look at one.
     pub reference: Option<&'a Tensor<4>>,
+}
+
+impl Request<'_> {
+    /// The prompts of a pass: without condition and with it, or with it alone where
+    /// there is no guidance.
+    fn rows(&self) -> Vec<Prompt> {
+        let mut rows = vec![self.prompts.positive.clone()];
+        if self.job.guidance != 1.0 {
+            rows.insert(0, self.prompts.negative.clone());
+        }
+        rows
+    }
 }
 
 /// What trainer and generation know of a method.
@@ -98,6 +184,13 @@ pub trait Method {
         reference: &Tensor<4>,
         timestep: f64,
     ) -> Vec<MaskView>;
+}
+
+/// The mean of the squares.
+fn mean_square(error: &Tensor<4>) -> f64 {
+    let values = engine::values(error.clone());
+    let sum: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    sum / values.len() as f64
 }
 
 /// Checks that parameters are exactly the expected ones.

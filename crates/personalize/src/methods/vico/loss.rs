@@ -10,6 +10,7 @@ use engine::{
 };
 
 use super::{
+    super::mean_square,
     Sites,
     inject::{Blocks, Inject, InjectBack},
     reference::{Capture, CaptureBack, LayerGradient, Layers, Positions},
@@ -99,12 +100,6 @@ pub fn evaluate(
         weights,
         context: through_noisy + through_reference,
     }
-}
-
-fn mean_square(error: &Tensor<4>) -> f64 {
-    let values = engine::values(error.clone());
-    let sum: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-    sum / values.len() as f64
 }
 
 /// The regulariser, summed over the layers, and `weight` times its gradient to

@@ -15,7 +15,6 @@ use engine::{
     Device, Tensor,
     nn::{self, WeightSource},
     params::{Param, Params},
-    replay::{Seeds, leaf},
 };
 
 use self::{
@@ -24,14 +23,14 @@ use self::{
     loss::{Inputs, Parts},
     reference::{Capture, Positions},
 };
-use super::{Batch, Evaluated, Frozen, Method, Request};
+use super::{
+    Batch, Evaluated, Frozen, Method, Request,
+    token::{self, Tape},
+};
 use crate::{Error, Result, draw::Draw, masks::MaskView};
 
 /// The transformers with image attention.
 pub type Sites = Vec<Site>;
-
-/// Name of the learned token among the parameters.
-pub const TOKEN: &str = "placeholder_embedding";
 
 /// Learning rates and weights of ViCo's recipe.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +42,9 @@ pub struct Rates {
     /// Weight of the regulariser.
     pub regulariser: f64,
 }
+
+/// Name of the learned token among the parameters.
+pub use super::token::TOKEN;
 
 /// What ViCo learns.
 pub struct Vico {
@@ -98,8 +100,7 @@ impl Vico {
 
     /// The learned vectors `[vectors, width]`.
     pub fn token(&self) -> Tensor<2> {
-        let shape = self.params.get(TOKEN).expect("checked at the start").shape();
-        self.params.tensor(TOKEN, [shape[0], shape[1]])
+        token::token(&self.params)
     }
 
     /// The image-attention blocks as they are at this step of a training.
@@ -121,13 +122,12 @@ impl Vico {
     }
 
     fn inputs(&self, frozen: &Frozen, batch: &Batch, context: Tensor<3>) -> Inputs {
-        let noisy =
-            frozen.schedule.add_noise(batch.latents.clone(), batch.noise.clone(), &batch.timesteps);
+        let (noisy, timesteps) = batch.noisy(frozen.schedule);
         Inputs {
             noisy,
             noise: batch.noise.clone(),
             reference: batch.references.clone(),
-            timesteps: batch.timesteps.iter().map(|&t| t as f64).collect(),
+            timesteps,
             context,
             positions: batch.prompts.iter().map(positions).collect(),
         }
@@ -156,9 +156,8 @@ impl Method for Vico {
     }
 
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
-        let token = leaf(&self.token());
-        let context = frozen.text.forward(&batch.prompts, Some(token.clone()));
-        let inputs = self.inputs(frozen, batch, context.clone().inner());
+        let tape = Tape::new(frozen.text, &batch.prompts, &self.params);
+        let inputs = self.inputs(frozen, batch, tape.context());
         let evaluated = loss::evaluate(
             frozen.unet,
             &self.sites,
@@ -168,11 +167,7 @@ impl Method for Vico {
             self.rates.regulariser,
         );
         let mut gradients = evaluated.weights;
-        let mut seeds = Seeds::default();
-        seeds.add(context, evaluated.context);
-        if let Some(gradient) = seeds.backward().take(&token) {
-            gradients.add(TOKEN, gradient);
-        }
+        tape.backward(evaluated.context, &mut gradients);
         let Parts { denoising, regulariser } = evaluated.parts;
         Evaluated {
             loss: denoising + self.rates.regulariser * regulariser,
@@ -187,16 +182,12 @@ impl Method for Vico {
             let advice = "the adapter was saved without photos: give one with --reference PHOTO";
             Error::Prompt(advice.into())
         })?;
-        let mut rows = vec![prompts.positive.clone()];
-        if job.guidance != 1.0 {
-            rows.insert(0, prompts.negative.clone());
-        }
         Ok(Box::new(VicoDenoiser {
             unet,
             sites: &self.sites,
             blocks: self.frozen_blocks(&nn::Frozen::new(&text.device())),
             reference: reference.clone(),
-            context: text.forward(&rows, Some(self.token())),
+            context: text.forward(&request.rows(), Some(self.token())),
             positions: positions(&prompts.positive),
             guidance: job.guidance,
         }))

@@ -1,0 +1,89 @@
+//! Textual Inversion (Gal et al. 2022, arXiv 2208.01618): one token's vectors are
+//! learned, and nothing else.
+
+use diffusion::{
+    Prompt,
+    denoise::{Denoiser, TextDenoiser},
+    unet::Plain,
+};
+use engine::params::{Gradients, Param, Params};
+use engine::{Device, Tensor};
+
+use super::{
+    Batch, Evaluated, Frozen, Method, Request, check_params, mean_square,
+    token::{TOKEN, Tape, token},
+};
+use crate::{Result, masks::MaskView};
+
+/// What Textual Inversion learns.
+pub struct TextualInversion {
+    params: Params,
+    learning_rate: f64,
+}
+
+impl TextualInversion {
+    /// The token starts from a class word's embedding `[width]`.
+    pub fn new(word: Vec<f32>, learning_rate: f64, device: &Device) -> Self {
+        let mut params = Params::default();
+        let width = word.len();
+        params.insert(TOKEN, Param::new(word, &[1, width], device));
+        Self { params, learning_rate }
+    }
+
+    /// From parameters that were learned before.
+    ///
+    /// # Errors
+    /// If there is anything but a token of the text encoder's width.
+    pub fn from_params(token_width: usize, params: Params, learning_rate: f64) -> Result<Self> {
+        let vectors = params.get(TOKEN).map_or(1, |p| p.shape()[0]);
+        check_params(&params, &[(TOKEN.into(), vec![vectors, token_width])])?;
+        Ok(Self { params, learning_rate })
+    }
+}
+
+impl Method for TextualInversion {
+    fn name(&self) -> &'static str {
+        "textual-inversion"
+    }
+
+    fn params(&self) -> &Params {
+        &self.params
+    }
+
+    fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
+    fn learning_rate(&self, _: &str) -> f64 {
+        self.learning_rate
+    }
+
+    fn token_vectors(&self) -> usize {
+        token(&self.params).dims()[0]
+    }
+
+    fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
+        let tape = Tape::new(frozen.text, &batch.prompts, &self.params);
+        let (noisy, timesteps) = batch.noisy(frozen.schedule);
+        let (unet, context) = (frozen.unet, tape.context());
+        let (predicted, recording) = unet.record(noisy, &timesteps, &context, &mut Plain, None);
+        let error = predicted - batch.noise.clone();
+        let loss = mean_square(&error);
+        let count = error.shape().num_elements() as f64;
+        let arriving = unet.replay(recording, Some(error * (2.0 / count)), &mut Plain);
+        let mut gradients = Gradients::default();
+        tape.backward(arriving, &mut gradients);
+        Evaluated { loss, parts: vec![("denoising", loss)], gradients }
+    }
+
+    fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
+        let context = request.text.forward(&request.rows(), Some(token(&self.params)));
+        let (unet, guidance) = (request.unet, request.job.guidance);
+        Ok(Box::new(TextDenoiser { unet, context, guidance }))
+    }
+
+    /// It has none.
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+        Vec::new()
+    }
+}

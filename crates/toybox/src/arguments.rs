@@ -1,0 +1,92 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Make the small base model that lies inside vico.
+///
+/// In this order: judge, vae, encode, base, score, export. Every training writes its
+/// state to the run folder and goes on from it when the same command is run again.
+#[derive(Parser)]
+#[command(version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Folder of everything that is made.
+    #[arg(long, global = true, default_value = "toybox-run", value_name = "DIR")]
+    pub run: PathBuf,
+    /// Folder of the pictures of npm's `@lobehub/fluent-emoji-3d` 1.1.0 (its `assets`).
+    #[arg(long, global = true, default_value = "package/assets", value_name = "DIR")]
+    pub emoji: PathBuf,
+    /// Threads to compute with; 0 is all cores.
+    #[arg(long, global = true, default_value_t = 0)]
+    pub threads: usize,
+    /// Seed of weights and draws.
+    #[arg(long, global = true, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train the judge, which tells objects and scenes.
+    Judge(Training),
+    /// Train the VAE.
+    Vae(Training),
+    /// Render and encode the base's data set.
+    Encode {
+        /// Number of pictures.
+        #[arg(long, default_value_t = 48_000)]
+        count: u64,
+    },
+    /// Train text encoder and U-Net on it.
+    Base(Training),
+    /// Measure judge, VAE and base as the model card reports them.
+    Score {
+        /// Captions to draw.
+        #[arg(long, default_value_t = 300)]
+        count: usize,
+        /// DDIM steps.
+        #[arg(long, default_value_t = 30)]
+        steps: usize,
+        /// Guidance scale.
+        #[arg(long, default_value_t = 5.0)]
+        guidance: f64,
+    },
+    /// Learn held-out objects from five photos each, with ViCo and Textual Inversion.
+    Personal {
+        /// The exported model.
+        #[arg(long)]
+        base: PathBuf,
+        /// Number of objects, at most 8.
+        #[arg(long, default_value_t = 8)]
+        objects: usize,
+        /// Guidance scale.
+        #[arg(long, default_value_t = 5.0)]
+        guidance: f64,
+    },
+    /// Write the model as a diffusers folder in f16.
+    Export {
+        /// The folder.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+/// How to train.
+#[derive(Args)]
+pub struct Training {
+    /// Steps in all; more than before continues a run that has ended.
+    #[arg(long)]
+    pub steps: u64,
+    /// Samples in a step.
+    #[arg(long, default_value_t = 16)]
+    pub batch: usize,
+    /// Learning rate.
+    #[arg(long, default_value_t = 8e-4)]
+    pub rate: f64,
+}
+
+/// Reads the command line.
+pub fn parse() -> Arguments {
+    Arguments::parse()
+}

@@ -1,0 +1,5 @@
+//! The training program on a model that is small enough for a test.
+
+mod exporting;
+mod learning;
+mod small;
