@@ -53,7 +53,9 @@ impl Reference {
 pub fn compare(adapter: &Adapter, base: &Base, events: &mut dyn Events) -> Result<()> {
     let fingerprint = base.fingerprint()?;
     let info = &adapter.info;
-    if info.base_fingerprint != fingerprint {
+    // LoRAs change the style of a base model; the adapter fits it as before.
+    let fits = [&fingerprint, &base.bare_fingerprint()?].contains(&&info.base_fingerprint);
+    if !fits {
         events.warning(format!(
             "the adapter was trained on {} ({}), this is {} ({fingerprint}): the pictures may suffer",
             info.base_name,

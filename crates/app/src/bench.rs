@@ -15,7 +15,7 @@ use personalize::{
 };
 use serde::Serialize;
 
-use crate::{Compute, Events, Result, VERSION, estimate::peak_memory};
+use crate::{Compute, Events, Result, VERSION, estimate::peak_memory, lora::open_base};
 
 /// What was typed.
 #[derive(Clone, Debug)]
@@ -79,11 +79,12 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         return Err(crate::Error::Usage(format!("unknown case \"{name}\": choose from {known}")));
     }
     let device = compute.device();
-    let base = compute.base(&options.base)?;
+    let base = open_base(compute, &options.base, &[], events)?;
     let size = options.size.unwrap_or(base.default_size());
     base.check_size(size, size)?;
     let mut bench = Bench { options, events, cases: Vec::new() };
     bench.vae(&base, size, device)?;
+    engine::release_buffers();
     let start = Instant::now();
     let parts = Loaded::new(&base, size, device)?;
     let loading = start.elapsed().as_secs_f64();

@@ -3,25 +3,29 @@ use std::{path::Path, str::FromStr};
 use diffusion::{Base, weights::Count};
 use engine::{
     Device,
-    nn::{Convolutions, Frozen, Precision},
+    nn::{Convolutions, Precision},
 };
+use personalize::FrozenWeights;
 
 use crate::{Error, Events, Result, estimate::size_text};
 
 /// Where and how a command computes.
 #[derive(Clone, Debug)]
 pub struct Compute {
-    how: Frozen,
+    device: Device,
+    /// How the frozen weights are kept.
+    weights: FrozenWeights,
+    /// Their precision, if it was named.
+    precision: Option<Precision>,
     /// Bytes that may be used, if they were named.
     memory: Option<u64>,
 }
 
 /// How frozen weights are kept and multiplied; what is learned, norms, sums
 /// and the softmax are f32 in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightPrecision {
     /// 32 bits, exact.
-    #[default]
     F32,
     /// 16 bits with the range of f32: half the memory, about 1 % off.
     Bf16,
@@ -61,33 +65,44 @@ impl FromStr for Bytes {
 
 impl Compute {
     /// On the processor, with so many threads (0 is all cores) and, if named,
-    /// within so much memory.
+    /// in this precision and within so much memory.
     ///
     /// # Errors
     /// If the system refuses so many threads, they were set up before, or the
     /// environment names vector instructions that do not exist.
-    pub fn new(threads: usize, precision: WeightPrecision, memory: Option<Bytes>) -> Result<Self> {
+    pub fn new(
+        threads: usize,
+        precision: Option<WeightPrecision>,
+        memory: Option<Bytes>,
+    ) -> Result<Self> {
         let usage = |e: engine::Error| Error::Usage(e.to_string());
         engine::check_instructions().map_err(usage)?;
         if threads > 0 {
             engine::set_threads(threads).map_err(usage)?;
         }
-        let precision = match precision {
+        let precision = precision.map(|precision| match precision {
             WeightPrecision::F32 => Precision::F32,
             WeightPrecision::Bf16 => Precision::Bf16,
-        };
-        let how = Frozen { precision, ..Frozen::new(&engine::cpu()) };
-        Ok(Self { how, memory: memory.map(|Bytes(bytes)| bytes) })
+        });
+        let weights =
+            FrozenWeights { precision: precision.unwrap_or_default(), ..Default::default() };
+        let memory = memory.map(|Bytes(bytes)| bytes);
+        Ok(Self { device: engine::cpu(), weights, precision, memory })
     }
 
     pub(crate) fn device(&self) -> &Device {
-        &self.how.device
+        &self.device
+    }
+
+    /// How the frozen weights are kept.
+    pub(crate) fn weights(&self) -> FrozenWeights {
+        self.weights
     }
 
     /// Opens a model: a path, or the name of the one inside the program where nothing
     /// of that name is on disk.
     pub(crate) fn base(&self, path: &Path) -> Result<Base> {
-        let device = &self.how.device;
+        let device = &self.device;
         let inside = path == Path::new(builtin::TOYBOX_NAME) && !path.exists();
         Ok(self.keep(if inside {
             Base::inside(builtin::TOYBOX_NAME, builtin::TOYBOX, device)?
@@ -98,12 +113,12 @@ impl Compute {
 
     /// The same model, its weights kept this way.
     pub(crate) fn keep(&self, base: Base) -> Base {
-        base.kept(&self.how)
+        base.kept(&self.weights.on(&self.device))
     }
 
     /// The fastest way of keeping the frozen weights with which a run fits
     /// into the memory that was named, and what it is; without a named memory
-    /// the way it is.
+    /// the way it is. A named precision stays.
     ///
     /// # Errors
     /// If none fits.
@@ -113,43 +128,54 @@ impl Compute {
         events: &mut dyn Events,
     ) -> Result<Self> {
         let Some(memory) = self.memory else { return Ok(self.clone()) };
-        let ways = [Convolutions::Fast, Convolutions::Balanced, Convolutions::Compact];
-        let precisions = match self.how.precision {
-            Precision::F32 => vec![Precision::F32, Precision::Bf16],
-            Precision::Bf16 => vec![Precision::Bf16],
-        };
-        let all = precisions.into_iter().flat_map(|precision| {
-            ways.map(|convolutions| {
-                let how = Frozen { precision, convolutions, ..self.how.clone() };
-                Self { how, memory: self.memory }
-            })
-        });
-        let fits = all.clone().find(|way| total(way) <= memory);
-        let least = all.map(|way| total(&way)).min().unwrap_or(0);
-        let way = fits.ok_or_else(|| {
+        let kept = |weights: &FrozenWeights| self.precision.is_none_or(|p| p == weights.precision);
+        let ways = || WAYS.into_iter().filter(kept).map(|weights| Self { weights, ..self.clone() });
+        let way = ways().find(|way| total(way) <= memory).ok_or_else(|| {
+            let least = ways().map(|way| total(&way)).min().unwrap_or(0);
             Error::Memory(format!(
-                "--memory is {}, at least {} are needed",
+                "--memory is {}, at least {} are needed: name more, or ask for less at a time \
+                 (a lower --batch or --size)",
                 size_text(memory),
                 size_text(least)
             ))
         })?;
-        events.note(format!("within {}: {}", size_text(memory), way.description()));
+        events.note(format!("within {}: {}", size_text(memory), way.weights.description()));
         Ok(way)
     }
 
-    fn description(&self) -> &'static str {
-        match (self.how.precision, self.how.convolutions) {
-            (Precision::F32, Convolutions::Fast) => "f32, convolutions by Winograd F(4x4)",
-            (Precision::F32, Convolutions::Balanced) => "f32, convolutions by Winograd F(2x2)",
-            (Precision::F32, Convolutions::Compact) => "f32, direct convolutions",
-            (Precision::Bf16, Convolutions::Compact) => "bf16, direct convolutions",
-            (Precision::Bf16, _) => "bf16, convolutions by Winograd F(2x2)",
+    /// The way that a picture or a recipe tells, unless something was typed.
+    pub(crate) fn recorded(&self, recorded: FrozenWeights) -> Self {
+        let typed = self.precision.is_some() || self.memory.is_some();
+        let weights = if typed { self.weights } else { recorded };
+        Self { weights, ..self.clone() }
+    }
+
+    /// The way in which a run that goes on kept its frozen weights.
+    ///
+    /// # Errors
+    /// If something else was typed, or leads elsewhere.
+    pub(crate) fn resumed(
+        &self,
+        recorded: FrozenWeights,
+        total: impl Fn(&Self) -> u64,
+        events: &mut dyn Events,
+    ) -> Result<Self> {
+        let precision = Some(self.precision.unwrap_or(recorded.precision));
+        let way = Self { weights: recorded, precision, ..self.clone() };
+        let typed = way.fitted(total, events)?;
+        if precision == Some(recorded.precision) && typed.weights == recorded {
+            return Ok(way);
         }
+        Err(Error::Usage(format!(
+            "a resumed run keeps its frozen weights as it began, which was {}: leave --precision and \
+             --memory out, or start a new run in another --run-dir",
+            recorded.description()
+        )))
     }
 
     /// Bytes that frozen weights take.
     pub(crate) fn frozen_bytes(&self, count: Count) -> u64 {
-        let Frozen { precision, convolutions, .. } = self.how;
+        let FrozenWeights { precision, convolutions } = self.weights;
         let bytes = match precision {
             Precision::F32 => 4,
             Precision::Bf16 => 2,
@@ -158,3 +184,13 @@ impl Compute {
         (bytes * (count.all - count.conv3x3 + kept)) as u64
     }
 }
+
+/// Every way of keeping frozen weights, the fastest of each precision first. In
+/// bf16 nothing is faster than F(2x2).
+const WAYS: [FrozenWeights; 5] = [
+    FrozenWeights { precision: Precision::F32, convolutions: Convolutions::Fast },
+    FrozenWeights { precision: Precision::F32, convolutions: Convolutions::Balanced },
+    FrozenWeights { precision: Precision::F32, convolutions: Convolutions::Compact },
+    FrozenWeights { precision: Precision::Bf16, convolutions: Convolutions::Balanced },
+    FrozenWeights { precision: Precision::Bf16, convolutions: Convolutions::Compact },
+];

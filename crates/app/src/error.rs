@@ -26,6 +26,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         what: String,
     },
+    /// A model of the hub that cannot be had.
+    #[error("{model}: {what}")]
+    Hub {
+        /// Its id.
+        model: String,
+        /// Why, and what to do.
+        what: String,
+    },
     /// The machine has too little memory for the run.
     #[error("{0}")]
     Memory(String),

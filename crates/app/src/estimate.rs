@@ -1,6 +1,7 @@
 //! Memory, before long work starts.
 
 use diffusion::Base;
+use engine::nn::Precision;
 use personalize::Recipe;
 
 use crate::{Compute, Error, Result};
@@ -15,7 +16,8 @@ pub struct Memory {
     pub frozen: u64,
     /// What is learned: weights, gradients, and AdamW's two moments.
     pub learned: u64,
-    /// Inputs of all blocks and the tape of one.
+    /// What passes through: in a training the inputs of all blocks and the tape
+    /// of one.
     pub activations: u64,
 }
 
@@ -23,16 +25,20 @@ impl Memory {
     /// Of a training of `learned` values.
     pub fn of_training(compute: &Compute, base: &Base, learned: usize, recipe: &Recipe) -> Self {
         let counts = base.parameters();
-        let learned = 4 * F32 * learned as u64;
-        let activations = activations(base, recipe.batch, recipe.size, recipe.size);
+        let inputs = match compute.weights().precision {
+            Precision::F32 => BLOCK_INPUTS,
+            Precision::Bf16 => BLOCK_INPUTS / 2,
+        };
+        let tensors = recipe.batch * (inputs + TAPE);
+        let gradients = if recipe.accumulate > 1 { 2 } else { 1 };
         Self {
             frozen: compute.frozen_bytes(counts.text) + compute.frozen_bytes(counts.unet),
-            learned,
-            activations,
+            learned: (3 + gradients) * F32 * learned as u64,
+            activations: with_resting(tensors as u64 * widest(base, recipe.size, recipe.size)),
         }
     }
 
-    /// Of drawing pictures with an adapter of `learned` values.
+    /// Of drawing pictures with an adapter of `learned` values, `batch` at a time.
     pub fn of_drawing(
         compute: &Compute,
         base: &Base,
@@ -43,10 +49,16 @@ impl Memory {
         let counts = base.parameters();
         let [text, unet, vae] =
             [counts.text, counts.unet, counts.vae].map(|count| compute.frozen_bytes(count));
-        let frozen = text + unet + vae / 2;
-        // No tape: about a third of what training keeps of a block.
-        let activations = activations(base, 2 * batch, width, height) / 3;
-        Self { frozen, learned: F32 * learned as u64, activations }
+        // With guidance each picture is two samples; pictures are decoded one by one.
+        let pass = (2 * batch * PASS) as u64 * widest(base, width, height);
+        let channels = base.configs().vae.block_out_channels[0];
+        let decoding = F32 * (DECODING * width * height * channels) as u64;
+        Self {
+            frozen: text + unet + vae / 2,
+            // As it was read, and packed.
+            learned: 2 * F32 * learned as u64,
+            activations: with_resting(pass.max(decoding)),
+        }
     }
 
     /// All of it.
@@ -65,12 +77,15 @@ impl Memory {
         )
     }
 
-    /// Refuses what cannot fit.
+    /// Refuses what cannot fit into the memory that is free.
     pub fn check(&self, advice: &str) -> Result<()> {
-        let Some(available) = available() else { return Ok(()) };
-        if self.total() <= available {
+        self.check_within(available(), advice)
+    }
+
+    fn check_within(&self, available: Option<u64>, advice: &str) -> Result<()> {
+        let Some(available) = available.filter(|&available| self.total() > available) else {
             return Ok(());
-        }
+        };
         Err(Error::Memory(format!(
             "this needs {}, and {} are free: {advice}",
             self.sentence(),
@@ -79,22 +94,31 @@ impl Memory {
     }
 }
 
-/// Inputs of the blocks in both streams, and the tape of the largest block:
-/// some hundred tensors of its tokens.
-fn activations(base: &Base, batch: usize, width: usize, height: usize) -> u64 {
-    let unet = &base.configs().unet;
+/// Bytes of the largest activation of one sample between the U-Net's blocks.
+fn widest(base: &Base, width: usize, height: usize) -> u64 {
     let factor = base.configs().vae.factor();
     let pixels = (width / factor) * (height / factor);
+    let channels = base.configs().unet.block_out_channels.iter().enumerate();
     let level = |(i, &channels): (usize, &usize)| (pixels >> (2 * i)) * channels;
-    let widest = unet.block_out_channels.iter().enumerate().map(level).max().unwrap_or(0);
-    F32 * (batch * (BLOCK_INPUTS + TAPE) * widest) as u64
+    F32 * channels.map(level).max().unwrap_or(0) as u64
 }
 
-/// Tensors of the widest level's size that both streams' block inputs amount to.
-const BLOCK_INPUTS: usize = 48;
+/// The block inputs of both streams, in tensors of that size.
+const BLOCK_INPUTS: usize = 26;
 
-/// Tensors of the same size that the tape of one block keeps, measured.
-const TAPE: usize = 110;
+/// The tape of the largest block, in the same tensors; measured, as what follows.
+const TAPE: usize = 100;
+
+/// A pass without a tape, in the same tensors.
+const PASS: usize = 20;
+
+/// Decoding, in tensors of the VAE's first width at the picture's size.
+const DECODING: usize = 5;
+
+/// What is in use, and the buffers of other sizes that rest beside it.
+fn with_resting(bytes: u64) -> u64 {
+    bytes + bytes.min(256 << 20)
+}
 
 /// Memory that is free for this process, if the system tells.
 fn available() -> Option<u64> {
@@ -130,5 +154,25 @@ pub(crate) fn time_text(seconds: f64) -> String {
         0..100 => format!("{seconds:.0} s"),
         100..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let memory = Memory { frozen: 6_000_000_000, learned: 900_000_000, activations: 1 };
+        for enough in [None, Some(memory.total()), Some(u64::MAX)] {
+            memory.check_within(enough, "").unwrap();
+        }
+        let refused = memory.check_within(Some(memory.total() - 1), "lower --batch").unwrap_err();
+        assert!(matches!(refused, Error::Memory(_)), "{refused:?}");
+        assert_eq!(
+            refused.to_string(),
+            "this needs about 6.9 GB of memory: 6.0 GB frozen weights, 900 MB for what is learned, \
+             0 kB activations, and 6.9 GB are free: lower --batch"
+        );
     }
 }

@@ -35,6 +35,15 @@ pub enum Event {
         /// A picture for each prompt.
         pictures: Vec<Picture>,
     },
+    /// A file of a model is being fetched.
+    Fetching {
+        /// Its name.
+        file: String,
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
     /// A file was written.
     Wrote(PathBuf),
 }

@@ -12,25 +12,34 @@ use personalize::{
     Adapter, Error as RunError,
     generate::{Drawn, Job, Model, Watch, generate},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Compute, Error, Event, Events, Result,
     adapter_file::{self, Reference},
+    embeddings::Extras,
     estimate::Memory,
-    pictures,
+    lora::{LoraFile, open_base},
+    pictures::{self, Made},
+    repeat::{Recorded, hashes},
 };
 
-/// What was typed.
-#[derive(Clone, Debug)]
+/// What was typed, or what a picture says of itself.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Options {
     /// Base model.
     pub base: PathBuf,
+    /// LoRAs to merge into it.
+    pub loras: Vec<LoraFile>,
     /// Adapter file.
     pub adapter: PathBuf,
     /// Prompt.
     pub prompt: String,
     /// Negative prompt.
     pub negative: String,
+    /// Files or folders of extra embeddings.
+    pub embeddings: Vec<PathBuf>,
     /// Number of a kept photo or a path; the first photo if not given.
     pub reference: Option<String>,
     /// Sampling steps.
@@ -52,13 +61,51 @@ pub struct Options {
     /// Pictures in one pass.
     pub batch: usize,
     /// Folder, or a `.png` file for one picture.
+    #[serde(skip)]
     pub output: PathBuf,
     /// Draw although the prompt lacks the placeholder.
     pub allow_no_placeholder: bool,
     /// Latents to start from.
     pub init_latents: Option<PathBuf>,
+    /// The first of them to use, counted from 0.
+    pub init_row: usize,
     /// Where to write the latents.
+    #[serde(skip)]
     pub save_latents: Option<PathBuf>,
+    /// What the inputs must be, if a picture is to be drawn again.
+    #[serde(skip)]
+    pub recorded: Option<Recorded>,
+}
+
+/// The paper's settings, and nothing to draw yet.
+impl Default for Options {
+    fn default() -> Self {
+        let Job { sampler, steps, eta, guidance, seed, batch, .. } = Job::new("", 0);
+        Self {
+            base: PathBuf::new(),
+            loras: Vec::new(),
+            adapter: PathBuf::new(),
+            prompt: String::new(),
+            negative: String::new(),
+            embeddings: Vec::new(),
+            reference: None,
+            steps,
+            guidance,
+            sampler,
+            eta,
+            width: None,
+            height: None,
+            seed,
+            count: None,
+            batch,
+            output: PathBuf::new(),
+            allow_no_placeholder: false,
+            init_latents: None,
+            init_row: 0,
+            save_latents: None,
+            recorded: None,
+        }
+    }
 }
 
 /// Gap between the pictures of a contact sheet, pixels.
@@ -66,10 +113,22 @@ const GAP: usize = 8;
 
 /// Draws pictures.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
+    named(options)?;
+    if let Some(recorded) = &options.recorded {
+        recorded.check_files(options)?;
+    }
+    let recorded = options.recorded.as_ref().and_then(|recorded| recorded.frozen_weights);
+    let compute = &recorded.map_or_else(|| compute.clone(), |weights| compute.recorded(weights));
     let device = compute.device();
-    let base = compute.base(&options.base)?;
+    let base = open_base(compute, &options.base, &options.loras, events)?;
+    let base_fingerprint = base.fingerprint()?;
+    if let Some(recorded) = &options.recorded {
+        recorded.check_base(&options.base, &base_fingerprint)?;
+    }
     let adapter = Adapter::load(&options.adapter, device)?;
-    let start = options.init_latents.as_deref().map(|path| Start::read(path, &base)).transpose()?;
+    let row = options.init_row;
+    let start = options.init_latents.as_deref();
+    let start = start.map(|path| Start::read(path, row, &base)).transpose()?;
     let job = job(options, &base, &adapter, start.as_ref())?;
     let schedule = base.schedule();
     let plan = job.plan(&schedule)?;
@@ -90,9 +149,11 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     memory.check("lower --batch, --width or --height, name a --memory, or close other programs")?;
     adapter_file::compare(&adapter, &base, events)?;
 
-    let tokenizer = base.tokenizer()?;
+    let extras = Extras::load(options, &adapter.info.placeholder, &base, events)?;
+    let mut tokenizer = base.tokenizer()?;
     events.stage("loading the text encoder and the U-Net");
-    let (text, unet) = (base.text_encoder()?, base.unet()?);
+    let (mut text, unet) = (base.text_encoder()?, base.unet()?);
+    extras.teach(&mut tokenizer, &mut text);
     let method = adapter_file::method(&adapter, unet.sites(), text.width())?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
     let prompts = job.prompts(&tokenizer, placeholder, options.allow_no_placeholder)?;
@@ -115,9 +176,17 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         factor: base.configs().vae.factor(),
         channels: base.configs().vae.latent_channels,
     };
-    let base_fingerprint = base.fingerprint()?;
-    let context = Context { job: &job, adapter: &adapter, base_fingerprint: &base_fingerprint };
-    let mut writer = Writer { events, places, context, drawn: Vec::new(), failure: None };
+    let request = Options { embeddings: extras.paths(), ..options.clone() };
+    let made = Made {
+        job: &job,
+        adapter: &adapter,
+        base_name: &base.name(),
+        base_fingerprint: &base_fingerprint,
+        files: &hashes(&request)?,
+        request: &request,
+        frozen_weights: way.weights(),
+    };
+    let mut writer = Writer { events, places, made, drawn: Vec::new(), failure: None };
     let rows = start.map(|start| start.rows);
     let result = generate(
         &model,
@@ -129,6 +198,19 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         &mut writer,
     );
     writer.finish(result, options.save_latents.as_deref())
+}
+
+/// Checks that there is a base model and an adapter: a picture of another
+/// program names neither.
+fn named(options: &Options) -> Result<()> {
+    for (path, option) in [(&options.base, "--base"), (&options.adapter, "--adapter")] {
+        if path.as_os_str().is_empty() {
+            return Err(Error::Usage(format!(
+                "{option} is missing: the picture does not name one"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn job(options: &Options, base: &Base, adapter: &Adapter, start: Option<&Start>) -> Result<Job> {
@@ -175,8 +257,8 @@ const LATENTS: &str = "latents";
 
 impl Start {
     /// Reads `init_latents`, else `latents`, else the only tensor of a file:
-    /// `[pictures, channels, height, width]`.
-    fn read(path: &Path, base: &Base) -> Result<Self> {
+    /// `[pictures, channels, height, width]`, from the `first` picture on.
+    fn read(path: &Path, first: usize, base: &Base) -> Result<Self> {
         let file = TensorFile::open(path)?;
         let names: Vec<&str> = file.names().collect();
         let named = [INIT_LATENTS, LATENTS].into_iter().find(|name| file.contains(name));
@@ -191,12 +273,12 @@ impl Start {
             let what = format!("{name} has shape {shape:?}, expected [pictures, {channels}, h, w]");
             return Err(Error::path(path, what));
         };
-        if count == 0 || found != channels || h == 0 || w == 0 {
+        if count <= first || found != channels || h == 0 || w == 0 {
             let what = format!("{name} has shape {shape:?}, expected [pictures, {channels}, h, w]");
             return Err(Error::path(path, what));
         }
         let values = file.f32(name)?;
-        let rows = values.chunks(channels * h * w).map(<[f32]>::to_vec).collect();
+        let rows = values.chunks(channels * h * w).skip(first).map(<[f32]>::to_vec).collect();
         let factor = base.configs().vae.factor();
         Ok(Self { path: path.to_owned(), rows, width: w * factor, height: h * factor })
     }
@@ -264,17 +346,11 @@ pub(crate) fn writable(folder: &Path) -> Result<()> {
         .map_err(|e| Error::path(folder, format!("cannot be written to: {e}")))
 }
 
-struct Context<'a> {
-    job: &'a Job,
-    adapter: &'a Adapter,
-    base_fingerprint: &'a str,
-}
-
 /// Writes each picture as soon as it is finished.
 struct Writer<'a> {
     events: &'a mut dyn Events,
     places: Places,
-    context: Context<'a>,
+    made: Made<'a>,
     drawn: Vec<Drawn>,
     failure: Option<Error>,
 }
@@ -287,10 +363,8 @@ impl Watch for Writer<'_> {
 
     fn picture(&mut self, drawn: Drawn) -> personalize::Result<()> {
         let path = self.places.picture(drawn.index);
-        let Context { job, adapter, base_fingerprint } = self.context;
-        let written =
-            pictures::write(&path, &drawn.picture, job, drawn.seed, adapter, base_fingerprint);
-        if let Err(failure) = written {
+        let Drawn { picture, index, seed, .. } = &drawn;
+        if let Err(failure) = pictures::write(&path, picture, &self.made, *index, *seed) {
             self.failure = Some(failure);
             return Err(RunError::Stopped);
         }

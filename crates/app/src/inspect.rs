@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use diffusion::{Embedding, Lora};
 use formats::TensorFile;
 use images::read_png_text;
 use personalize::adapter::Info;
@@ -24,7 +25,7 @@ pub fn run(path: &Path) -> Result<Vec<String>> {
                 .err()
                 .map_or_else(|| Error::path(path, "cannot be read"), Error::from));
         }
-        Err(_) => vec![format!("{}: {}", path.display(), kind(&file))],
+        Err(_) => vec![format!("{}: {}", path.display(), kind(path, &file))],
     };
     lines.extend(tensors(&file));
     Ok(lines)
@@ -61,7 +62,7 @@ fn adapter(info: &Info, file: &TensorFile) -> Vec<String> {
     vec![
         format!("{}: a vico {kind}, written by version {}", file.path().display(), info.version),
         format!("method       {}", info.method),
-        format!("placeholder  {}   (started from \"{}\")", info.placeholder, info.init_word),
+        format!("placeholder  {}   ({})", info.placeholder, origin(info)),
         format!("base model   {} ({})", info.base_name, info.base_fingerprint),
         format!("steps        {} of {}", info.step, info.recipe.steps),
         format!(
@@ -72,16 +73,33 @@ fn adapter(info: &Info, file: &TensorFile) -> Vec<String> {
     ]
 }
 
-fn kind(file: &TensorFile) -> &'static str {
+fn origin(info: &Info) -> String {
+    match info.init_word.as_str() {
+        "" => "imported; its class word is not known".into(),
+        word => format!("started from \"{word}\""),
+    }
+}
+
+/// What a file of another program is.
+fn kind(path: &Path, file: &TensorFile) -> String {
+    if let Ok(Embedding { word, vectors, width, .. }) = Embedding::load(path) {
+        let word = word.map_or(String::new(), |word| format!(" of \"{word}\""));
+        return format!("a textual-inversion embedding{word}: {vectors} vectors of {width} values");
+    }
+    if let Ok(lora) = Lora::open(path, 1.0) {
+        return format!("a LoRA of {} layers", lora.layers());
+    }
+    other_kind(file).to_owned()
+}
+
+fn other_kind(file: &TensorFile) -> &'static str {
     let some = |part: &str| file.names().any(|name| name.contains(part));
-    if some("string_to_param") {
-        "a textual-inversion embedding (PyTorch)"
-    } else if some("emb_params") || some("clip_l") {
-        "a textual-inversion embedding"
+    if some("string_to_param") || some("clip_l") {
+        "a textual-inversion embedding that is not read here"
     } else if some("image_cross_attention") {
         "image attention of ViCo's own program"
     } else if some("lora") {
-        "a LoRA"
+        "a LoRA that is not read here"
     } else if some("model.diffusion_model.") {
         "a Stable Diffusion checkpoint with the original names"
     } else if some("down_blocks.") && some("mid_block.") {

@@ -11,20 +11,29 @@ mod adapter_file;
 pub mod bench;
 mod compute;
 pub mod demo;
+mod embeddings;
 mod error;
 mod estimate;
 mod event;
+pub mod export;
 pub mod generate;
+pub mod hub;
+pub mod import;
+pub mod infotext;
 pub mod inspect;
+mod lora;
 pub mod mask;
 mod pictures;
+pub mod repeat;
 mod run_folder;
+mod tensorboard;
 pub mod train;
 
 pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
+pub use lora::LoraFile;
 
 /// The base model where none is named: the one inside the program.
 pub const DEFAULT_BASE: &str = builtin::TOYBOX_NAME;

@@ -8,6 +8,7 @@ use personalize::{Adapter, generate::Job, masks, methods::Frozen};
 use crate::{
     Compute, Events, Result,
     adapter_file::{self, Reference},
+    lora::{LoraFile, open_base},
 };
 
 /// What was typed.
@@ -15,6 +16,8 @@ use crate::{
 pub struct Options {
     /// Base model.
     pub base: PathBuf,
+    /// LoRAs to merge into it.
+    pub loras: Vec<LoraFile>,
     /// Adapter file.
     pub adapter: PathBuf,
     /// The photo to look at.
@@ -30,7 +33,7 @@ pub struct Options {
 /// Draws the automatic masks over a photo, layer by layer.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     let device = compute.device();
-    let base = compute.base(&options.base)?;
+    let base = open_base(compute, &options.base, &options.loras, events)?;
     let adapter = Adapter::load(&options.adapter, device)?;
     let schedule = base.schedule();
     if options.timestep >= schedule.len() {

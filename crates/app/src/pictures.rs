@@ -1,25 +1,56 @@
 //! Pictures on disk, with how they were made inside.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use images::{Picture, write_png};
-use personalize::{Adapter, generate::Job};
+use personalize::{Adapter, FrozenWeights, generate::Job};
 use serde_json::json;
 
-use crate::{Result, VERSION};
+use crate::{
+    Result, VERSION,
+    generate::Options,
+    infotext::{self, Infotext, sampler_there},
+};
 
-/// Writes one picture with its generation parameters under the keyword `vico`.
-pub fn write(
-    path: &Path,
-    picture: &Picture,
-    job: &Job,
-    seed: u64,
-    adapter: &Adapter,
-    base_fingerprint: &str,
-) -> Result<()> {
+/// The keyword of vico's own text.
+pub const KEYWORD: &str = "vico";
+
+/// How the pictures of a job were made.
+pub struct Made<'a> {
+    /// What was drawn.
+    pub job: &'a Job,
+    /// The adapter.
+    pub adapter: &'a Adapter,
+    /// Name of the base model.
+    pub base_name: &'a str,
+    /// Its fingerprint.
+    pub base_fingerprint: &'a str,
+    /// How its weights were kept.
+    pub frozen_weights: FrozenWeights,
+    /// What was typed.
+    pub request: &'a Options,
+    /// SHA-256 of the files that were read.
+    pub files: &'a BTreeMap<PathBuf, String>,
+}
+
+/// Writes one picture of a job, the `index`th, with its settings under the
+/// keywords `parameters` and `vico`.
+pub fn write(path: &Path, picture: &Picture, made: &Made, index: usize, seed: u64) -> Result<()> {
+    let Made { job, adapter, base_fingerprint, frozen_weights, request, files, .. } = made;
+    let infotext = infotext(made, seed).to_string();
     let mut job = json!(job);
     job["seed"] = json!(seed);
     job["count"] = json!(1);
+    let request = Options {
+        seed,
+        count: Some(1),
+        batch: 1,
+        init_row: request.init_row + index,
+        ..(*request).clone()
+    };
     let parameters = json!({
         "version": VERSION,
         "job": job,
@@ -31,8 +62,34 @@ pub fn write(
             "recipe": adapter.info.recipe,
         },
         "base": base_fingerprint,
+        "frozen_weights": frozen_weights,
+        "request": request,
+        "files": files,
     });
-    Ok(write_png(path, picture, &[("vico", parameters.to_string())])?)
+    let texts = [(infotext::KEYWORD, infotext), (KEYWORD, parameters.to_string())];
+    Ok(write_png(path, picture, &texts)?)
+}
+
+/// The settings as AUTOMATIC1111 writes them.
+fn infotext(made: &Made, seed: u64) -> Infotext {
+    let Made { job, adapter, base_name, .. } = made;
+    let entries = [
+        ("Steps", job.steps.to_string()),
+        ("Sampler", sampler_there(&job.sampler)),
+        ("CFG scale", job.guidance.to_string()),
+        ("Seed", seed.to_string()),
+        ("Size", format!("{}x{}", job.width, job.height)),
+        ("Model", (*base_name).to_owned()),
+        // AUTOMATIC1111's name for noise as PyTorch draws it on a processor.
+        ("RNG", "CPU".to_owned()),
+        ("Placeholder", adapter.info.placeholder.clone()),
+        ("Version", format!("vico {VERSION}")),
+    ];
+    Infotext {
+        prompt: job.prompt.clone(),
+        negative: job.negative.clone(),
+        entries: entries.map(|(name, value)| (name.to_owned(), value)).into(),
+    }
 }
 
 /// The first `NAME-0000.png`, `NAME-0001.png`, .. that no file has yet.

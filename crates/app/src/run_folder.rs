@@ -3,6 +3,7 @@
 //! ```text
 //! recipe.toml                    everything that was decided
 //! metrics.jsonl                  a line a step
+//! events.out.tfevents.*          the same for TensorBoard
 //! log.txt                        what was said, with seconds since the start
 //! state.safetensors              the newest checkpoint with the optimizer
 //! checkpoints/step-000100.safetensors   adapters
@@ -20,7 +21,7 @@ use std::{
 use personalize::{Recipe, trainer::Report};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, generate::writable};
+use crate::{Error, LoraFile, Result, generate::writable, tensorboard::EventFile};
 
 /// `recipe.toml`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -42,6 +43,9 @@ pub struct Inputs {
     pub photos: PathBuf,
     /// Base model.
     pub base: PathBuf,
+    /// LoRAs merged into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<LoraFile>,
     /// Its fingerprint.
     pub base_fingerprint: String,
 }
@@ -69,12 +73,13 @@ const LOCK: &str = ".lock";
 const FOLDERS: [&str; 3] = ["checkpoints", "previews", "masks"];
 
 /// The most a `recipe.toml` may hold.
-const RECIPE_LIMIT: u64 = 1 << 20;
+pub const RECIPE_LIMIT: u64 = 1 << 20;
 
 /// A run folder that belongs to this process as long as it lives.
 pub struct RunFolder {
     path: PathBuf,
     log: File,
+    events: EventFile,
     start: Instant,
     _lock: File,
 }
@@ -104,7 +109,7 @@ impl RunFolder {
     /// work in it.
     pub fn create(path: &Path, run: &Run) -> Result<Self> {
         writable(path)?;
-        let folder = Self::lock(path)?;
+        let folder = Self::lock(path, None)?;
         if Self::holds_run(path) {
             let what =
                 "holds a run already: continue it with --resume, or choose another --run-dir";
@@ -118,13 +123,13 @@ impl RunFolder {
     /// beyond it are removed.
     pub fn reopen(path: &Path, run: &Run, step: u64) -> Result<Self> {
         writable(path)?;
-        let folder = Self::lock(path)?;
+        let folder = Self::lock(path, Some(step + 1))?;
         folder.write_recipe(run)?;
         folder.truncate_metrics(step)?;
         Ok(folder)
     }
 
-    fn lock(path: &Path) -> Result<Self> {
+    fn lock(path: &Path, resumed_at: Option<u64>) -> Result<Self> {
         let wrong = |e: std::io::Error| Error::path(path, e);
         let lock = File::create(path.join(LOCK)).map_err(wrong)?;
         match lock.try_lock() {
@@ -140,7 +145,8 @@ impl RunFolder {
         }
         let log = File::options().create(true).append(true).open(path.join("log.txt"));
         let log = log.map_err(wrong)?;
-        Ok(Self { path: path.to_owned(), log, start: Instant::now(), _lock: lock })
+        let events = EventFile::create(path, resumed_at).map_err(wrong)?;
+        Ok(Self { path: path.to_owned(), log, events, start: Instant::now(), _lock: lock })
     }
 
     fn write_recipe(&self, run: &Run) -> Result<()> {
@@ -169,12 +175,15 @@ impl RunFolder {
         writeln!(self.log, "{seconds:10.1} {text}").map_err(|e| Error::path(&self.path, e))
     }
 
-    /// Adds a line to the metrics.
-    pub fn metrics(&self, report: &Report) -> Result<()> {
+    /// Adds a step to the metrics: a line of JSON, and TensorBoard's event.
+    pub fn metrics(&mut self, report: &Report) -> Result<()> {
         let path = self.path.join(METRICS);
         let line = serde_json::to_string(report).map_err(|e| Error::path(&path, e))?;
         let file = File::options().create(true).append(true).open(&path);
-        file.and_then(|mut file| writeln!(file, "{line}")).map_err(|e| Error::path(&path, e))
+        file.and_then(|mut file| writeln!(file, "{line}")).map_err(|e| Error::path(&path, e))?;
+        let mut values = vec![("loss", report.loss), ("gradient_norm", report.gradient_norm)];
+        values.extend(report.parts.iter().map(|(name, value)| (*name, *value)));
+        self.events.scalars(report.step, &values).map_err(|e| Error::path(&self.path, e))
     }
 
     fn truncate_metrics(&self, step: u64) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod options;
 mod preview;
+mod recipe_file;
 mod steps;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::{
     Compute, DEFAULT_BASE, Error, Event, Events, Result,
     estimate::Memory,
     generate::writable,
+    lora::open_base,
     run_folder::{Inputs, Run, RunFolder},
 };
 use options::{outputs, recipe, run_dir};
@@ -27,6 +29,7 @@ use preview::Preview;
 use steps::Parts;
 
 pub use options::{Options, RecipeOptions};
+pub use recipe_file::RecipeFile;
 
 /// A training that was checked and can begin.
 struct Plan {
@@ -42,6 +45,7 @@ struct Plan {
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     let plan = Plan::new(options, compute, events)?;
     if options.dry_run {
+        plan.say_time(compute.device(), events)?;
         let text = toml::to_string(&plan.run).map_err(|e| Error::Usage(e.to_string()))?;
         events.note(text);
         return Ok(());
@@ -74,6 +78,7 @@ impl Events for Logged<'_> {
             Event::Training { .. }
             | Event::Step(_)
             | Event::Drawing { .. }
+            | Event::Fetching { .. }
             | Event::Preview { .. } => None,
         };
         // The run goes on even if its log cannot be written any more; the next
@@ -93,6 +98,15 @@ impl Events for Logged<'_> {
 
 impl Plan {
     fn new(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<Self> {
+        let mut options = options.clone();
+        let file = options.recipe_file.as_deref().map(RecipeFile::read).transpose()?;
+        if let (Some(file), false) = (&file, options.resume) {
+            file.fill(&mut options);
+        }
+        let options = &options;
+        if options.resume && file.is_some() {
+            return Err(Error::Usage("a resumed run keeps its recipe: leave --recipe out".into()));
+        }
         let run_dir = run_dir(options)?;
         let old = match (options.resume, RunFolder::holds_run(&run_dir)) {
             (true, true) => Some(RunFolder::read(&run_dir)?),
@@ -117,13 +131,22 @@ impl Plan {
             old.as_ref().map(|run| &run.outputs.adapter),
             "--output (the adapter file to write)",
         )?;
-        let base = compute.base(&base_path)?;
-        let recipe = recipe(options, old.as_ref(), &base)?;
+        let loras = match (&options.loras[..], old_inputs) {
+            ([], Some(inputs)) => inputs.loras.clone(),
+            (typed, _) => typed.to_vec(),
+        };
+        let base = open_base(compute, &base_path, &loras, events)?;
+        let recipe = recipe(options, file.as_ref(), old.as_ref(), &base)?;
         let need =
             |way: &Compute| Memory::of_training(way, &base, learned(&base, &recipe), &recipe);
-        let way = compute.fitted(|way| need(way).total(), events)?;
+        let total = |way: &Compute| need(way).total();
+        let way = match &old {
+            Some(run) => compute.resumed(run.recipe.frozen_weights, total, events)?,
+            None => compute.recorded(recipe.frozen_weights).fitted(total, events)?,
+        };
         let memory = need(&way);
         let base = way.keep(base);
+        let recipe = Recipe { frozen_weights: way.weights(), ..recipe };
         let folder = read_folder(&photos_path)?;
         for (path, reason) in &folder.skipped {
             events.note(format!("skipped {}: {reason}", path.display()));
@@ -134,7 +157,8 @@ impl Plan {
             events.warning(warning);
         }
         let fingerprint = base.fingerprint()?;
-        let inputs = Inputs { photos: photos_path, base: base_path, base_fingerprint: fingerprint };
+        let inputs =
+            Inputs { photos: photos_path, base: base_path, loras, base_fingerprint: fingerprint };
         let outputs = outputs(options, old.as_ref(), adapter, &recipe);
         let run = Run { recipe, inputs, outputs };
         let resumed =
@@ -171,6 +195,15 @@ impl Plan {
         memory.check("lower --batch (and raise --accumulate), or lower --size")
     }
 
+    /// Loads the U-Net to say how long the training would take.
+    fn say_time(&self, device: &Device, events: &mut dyn Events) -> Result<()> {
+        events.stage("timing a pass of the U-Net");
+        let unet = self.base.unet()?;
+        let taken = self.resumed.as_ref().map_or(0, |(_, optimizer)| optimizer.steps());
+        events.note(steps::time(&self.base, &unet, &self.run.recipe, taken, device));
+        Ok(())
+    }
+
     fn train(self, device: &Device, logged: &mut Logged) -> Result<()> {
         let Self { run, base, resumed, photos, .. } = self;
         let recipe = &run.recipe;
@@ -185,6 +218,8 @@ impl Plan {
             Dataset { photos: photos.iter().map(encode).collect() }
         };
         check_finite(&dataset)?;
+        // The VAE's buffers are larger than any of the training's, and done with.
+        engine::release_buffers();
         let first_photo = photos.into_iter().next().expect("a folder has a photo").1;
 
         (logged as &mut dyn Events).stage("loading the text encoder and the U-Net");
@@ -204,7 +239,8 @@ impl Plan {
         if let Some(optimizer) = optimizer {
             trainer.optimizer = optimizer;
         }
-        parts.say_time(&dataset, &trainer, logged);
+        let time = steps::time(&base, &unet, recipe, trainer.steps(), device);
+        (logged as &mut dyn Events).note(time);
         let preview = Preview::new(&parts, first_photo)?;
         parts.steps(&mut trainer, &dataset, &preview, logged)
     }
@@ -212,10 +248,12 @@ impl Plan {
 
 /// Number of values that are learned.
 fn learned(base: &Base, recipe: &Recipe) -> usize {
-    parameter_count(&recipe.method, &base.configs().unet) + base.configs().text.hidden_size
+    let token = recipe.vectors * base.configs().text.hidden_size;
+    parameter_count(&recipe.method, &base.configs().unet) + token
 }
 
-/// The state of a run, after it was found to belong to the same base model.
+/// The state of a run, after it was found to belong to the same base model, kept
+/// the same way.
 fn resume(run_dir: &std::path::Path, run: &Run, device: &Device) -> Result<(Adapter, AdamW)> {
     let state = RunFolder::state(run_dir);
     if !state.is_file() {
@@ -227,6 +265,15 @@ fn resume(run_dir: &std::path::Path, run: &Run, device: &Device) -> Result<(Adap
     let (was, is) = (&adapter.info.base_fingerprint, &run.inputs.base_fingerprint);
     if was != is {
         let what = format!("was trained on another base model ({was}) than --base ({is})");
+        return Err(Error::path(state, what));
+    }
+    let (was, is) = (adapter.info.recipe.frozen_weights, run.recipe.frozen_weights);
+    if was != is {
+        let what = format!(
+            "was trained with {}, recipe.toml says {}: put back what was written there",
+            was.description(),
+            is.description()
+        );
         return Err(Error::path(state, what));
     }
     Ok((adapter, optimizer))

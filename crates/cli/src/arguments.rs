@@ -1,16 +1,25 @@
 //! Arguments of the command line, and what they mean.
 
+mod exchange;
+
 use std::path::PathBuf;
 
-use app::{Bytes, DEFAULT_BASE, Sampler, WeightPrecision, bench, demo, generate, mask, train};
-use clap::{Args, Parser, Subcommand};
+use app::{
+    Bytes, DEFAULT_BASE, LoraFile, WeightPrecision, bench, demo, export, generate, hub::Id, import,
+    mask, repeat, train,
+};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::documents;
+use exchange::{Export, Import, Models};
 
 /// What was typed, ready to run.
 pub struct Arguments {
     /// Threads; 0 is all cores.
     pub threads: usize,
-    /// How frozen weights are kept.
-    pub precision: WeightPrecision,
+    /// How frozen weights are kept, if it was typed.
+    pub precision: Option<WeightPrecision>,
     /// Memory to stay within.
     pub memory: Option<Bytes>,
     /// The command.
@@ -22,11 +31,15 @@ pub enum Command {
     /// `vico demo`
     Demo(demo::Options),
     /// `vico train`
-    Train(train::Options),
+    Train(Box<train::Options>),
     /// `vico generate`
-    Generate(generate::Options),
+    Generate(Box<generate::Options>),
     /// `vico mask`
     Mask(mask::Options),
+    /// `vico import`
+    Import(import::Options),
+    /// `vico export`
+    Export(export::Options),
     /// `vico inspect`
     Inspect(PathBuf),
     /// `vico bench`
@@ -36,39 +49,59 @@ pub enum Command {
         /// Answer as JSON.
         json: bool,
     },
+    /// `vico models pull`
+    Pull(Id),
+    /// `vico models list`
+    ListModels,
+    /// `vico completions`
+    Completions(Shell),
+    /// `vico man`, into a folder if there is one
+    Man(Option<PathBuf>),
+}
+
+/// The arguments as a whole, to be described.
+pub fn described() -> clap::Command {
+    Cli::command()
 }
 
 /// Reads the command line; help, version and mistakes end the process.
-pub fn parse() -> Arguments {
+///
+/// # Errors
+/// If a picture that is to be drawn again carries no settings.
+pub fn parse() -> app::Result<Arguments> {
     let Cli { threads, precision, memory, command } = Cli::parse();
     let command = match command {
         Typed::Demo(typed) => Command::Demo(typed.options()),
-        Typed::Train(typed) => Command::Train(typed.options()),
-        Typed::Generate(typed) => Command::Generate(typed.options()),
+        Typed::Train(typed) => Command::Train(Box::new(typed.options())),
+        Typed::Generate(typed) => Command::Generate(Box::new(typed.options()?)),
         Typed::Mask(typed) => Command::Mask(typed.options()),
+        Typed::Import(typed) => Command::Import(typed.options()),
+        Typed::Export(typed) => Command::Export(typed.options()),
         Typed::Inspect { file } => Command::Inspect(file),
         Typed::Bench(Bench { base, json, size, repeats, case }) => {
             let options = bench::Options { base, size, repeats, cases: case };
             Command::Bench { options, json }
         }
+        Typed::Models(Models::Pull { id }) => Command::Pull(id),
+        Typed::Models(Models::List) => Command::ListModels,
+        Typed::Completions { shell } => Command::Completions(shell),
+        Typed::Man { output } => Command::Man(output),
     };
-    Arguments { threads, precision, memory, command }
+    Ok(Arguments { threads, precision, memory, command })
 }
 
 /// Learns one thing from a few photos, and draws it anywhere.
-///
-/// Exit codes: 0 done, 1 failed, 2 a mistake in what was typed, 130 stopped by
-/// Ctrl-C (what was finished is saved).
 #[derive(Parser)]
-#[command(name = "vico", version, max_term_width = 100)]
+#[command(name = "vico", version, max_term_width = 100, after_help = documents::exit_codes())]
 struct Cli {
     /// Threads to compute with; 0 is all cores
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     threads: usize,
     /// How the frozen model is kept and multiplied: f32, or bf16 (half the memory, about 1 % off)
-    #[arg(long, global = true, value_name = "f32|bf16", default_value = "f32")]
-    precision: WeightPrecision,
-    /// Keep the frozen model in the fastest way that fits, e.g. 8GB; the choice is said
+    /// [default: f32, or what fits into --memory, or a resumed run's]
+    #[arg(long, global = true, value_name = "f32|bf16")]
+    precision: Option<WeightPrecision>,
+    /// Keep the frozen model in the fastest way that fits, e.g. 8GB; the choice is said and recorded
     #[arg(long, global = true, value_name = "BYTES")]
     memory: Option<Bytes>,
     #[command(subcommand)]
@@ -85,6 +118,10 @@ enum Typed {
     Generate(Box<Generate>),
     /// Show what an adapter takes for the object in a photo, layer by layer
     Mask(Mask),
+    /// Make an adapter of the files of ViCo's own program
+    Import(Import),
+    /// Write an adapter or embedding for other programs
+    Export(Export),
     /// Say what an adapter, embedding, checkpoint or picture holds
     Inspect {
         /// The file
@@ -92,6 +129,20 @@ enum Typed {
     },
     /// Measure how fast this machine trains and draws, and with how much memory
     Bench(Bench),
+    /// Fetch base models from the Hugging Face hub, or list those that were
+    #[command(subcommand)]
+    Models(Models),
+    /// Print a script that completes these arguments in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page, or write those of all commands
+    Man {
+        /// Folder for the pages
+        #[arg(long, short, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// Trains on five bundled photos of a thing that the model never saw (or on your own),
@@ -124,12 +175,20 @@ impl Demo {
 /// checkpoints, previews, masks and a log.
 #[derive(Args)]
 struct Train {
+    /// Recipe in TOML: any part of a run folder's recipe.toml; what is typed beside it wins
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
     /// Folder of photos (JPEG, PNG, WebP) of one thing; four to seven are good
     photos: Option<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, or one .safetensors or .ckpt file
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
     /// [default: the small model inside the program, toybox]
-    #[arg(long, value_name = "DIR|FILE")]
+    #[arg(long, value_name = "DIR|FILE|ID")]
     base: Option<PathBuf>,
+    /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
+    /// may be given several times
+    #[arg(long, value_name = "FILE[:WEIGHT]")]
+    lora: Vec<LoraFile>,
     /// Class word the token starts from: one token, such as toy, dog, teapot
     #[arg(long, value_name = "WORD")]
     init_word: Option<String>,
@@ -163,6 +222,9 @@ struct Train {
     /// Text that stands for the thing in prompts [default: *]
     #[arg(long, value_name = "TEXT")]
     placeholder: Option<String>,
+    /// Vectors of the token: more say more, and take as many places in a prompt [default: 1]
+    #[arg(long, value_name = "N")]
+    vectors: Option<usize>,
     /// Seed of all random numbers [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -201,8 +263,10 @@ impl Train {
             (named, photos) => (named, photos),
         };
         train::Options {
+            recipe_file: self.recipe,
             photos,
             base: self.base,
+            loras: self.lora,
             init_word: self.init_word,
             output: self.output,
             run_dir: self.run_dir.or(resumed),
@@ -217,6 +281,7 @@ impl Train {
                 lr_attention: self.lr_attention,
                 reg_weight: self.reg_weight,
                 placeholder: self.placeholder,
+                vectors: self.vectors,
                 seed: self.seed,
             },
             checkpoint_every: self.checkpoint_every,
@@ -234,35 +299,48 @@ impl Train {
 #[derive(Args)]
 struct Generate {
     /// Prompt with the placeholder, such as "a photo of * on the beach"
-    prompt: String,
-    /// The small model inside the program (toybox), or Stable Diffusion 1.x: a diffusers folder,
-    /// or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE", default_value = DEFAULT_BASE)]
-    base: PathBuf,
+    #[arg(required_unless_present = "from")]
+    prompt: Option<String>,
+    /// Draw a picture again: all settings are those it carries, but for what is typed beside it
+    #[arg(long, value_name = "PNG")]
+    from: Option<PathBuf>,
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    /// [default: the small model inside the program, toybox]
+    #[arg(long, value_name = "DIR|FILE|ID")]
+    base: Option<PathBuf>,
+    /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
+    /// may be given several times
+    #[arg(long, value_name = "FILE[:WEIGHT]")]
+    lora: Vec<LoraFile>,
     /// Adapter file that `vico train` wrote
-    #[arg(long, value_name = "FILE")]
-    adapter: PathBuf,
-    /// Folder for the pictures, or a .png file for one
-    #[arg(long, short, value_name = "DIR|FILE")]
-    output: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from")]
+    adapter: Option<PathBuf>,
+    /// Folder for the pictures, or a .png file for one [default with --from: this folder]
+    #[arg(long, short, value_name = "DIR|FILE", required_unless_present = "from")]
+    output: Option<PathBuf>,
     /// Photo to draw from: a number of one kept in the adapter, or a file [default: 0]
     #[arg(long, value_name = "N|PHOTO")]
     reference: Option<String>,
+    /// Extra embedding, used where its file name (without extension) stands in a prompt; a folder
+    /// of them; may be given several times
+    #[arg(long, value_name = "FILE|DIR")]
+    embedding: Vec<PathBuf>,
     /// What not to draw
-    #[arg(long, value_name = "PROMPT", default_value = "", hide_default_value = true)]
-    negative: String,
-    /// Sampling steps
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    steps: usize,
-    /// Guidance scale; 1 is none
-    #[arg(long, value_name = "SCALE", default_value_t = 7.5, allow_negative_numbers = true)]
-    guidance: f64,
-    /// ddim (timesteps as in ViCo's program) or ddim-diffusers
-    #[arg(long, value_name = "NAME", default_value_t = Sampler::default().name().to_owned())]
-    sampler: String,
-    /// Fresh noise a step, 0 to 1
-    #[arg(long, value_name = "ETA", default_value_t = 0.0, allow_negative_numbers = true)]
-    eta: f64,
+    #[arg(long, value_name = "PROMPT")]
+    negative: Option<String>,
+    /// Sampling steps [default: 50]
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Guidance scale; 1 is none [default: 7.5]
+    #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
+    guidance: Option<f64>,
+    /// ddim (timesteps as in ViCo's program) or ddim-diffusers [default: ddim]
+    #[arg(long, value_name = "NAME")]
+    sampler: Option<String>,
+    /// Fresh noise a step, 0 to 1 [default: 0]
+    #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
+    eta: Option<f64>,
     /// Width in pixels, a multiple of 8 [default: the training's]
     #[arg(long, value_name = "PIXELS")]
     width: Option<usize>,
@@ -272,15 +350,15 @@ struct Generate {
     /// Width and height in one
     #[arg(long, value_name = "PIXELS", conflicts_with_all = ["width", "height"])]
     size: Option<usize>,
-    /// Seed of the first picture
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// Seed of the first picture [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Number of pictures [default: 1]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
-    /// Pictures in one pass: faster, more memory, the same pictures
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    batch: usize,
+    /// Pictures in one pass: faster, more memory, the same pictures [default: 1]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// Draw although the prompt lacks the placeholder (the mask then comes from its end)
     #[arg(long)]
     allow_no_placeholder: bool,
@@ -293,27 +371,52 @@ struct Generate {
 }
 
 impl Generate {
-    fn options(self) -> generate::Options {
-        generate::Options {
-            base: self.base,
-            adapter: self.adapter,
-            prompt: self.prompt,
-            negative: self.negative,
-            reference: self.reference,
-            steps: self.steps,
-            guidance: self.guidance,
-            sampler: self.sampler,
-            eta: self.eta,
-            width: self.width.or(self.size),
-            height: self.height.or(self.size),
-            seed: self.seed,
-            count: self.count,
-            batch: self.batch,
-            output: self.output,
-            allow_no_placeholder: self.allow_no_placeholder,
-            init_latents: self.init_latents,
-            save_latents: self.save_latents,
+    fn options(self) -> app::Result<generate::Options> {
+        fn put<T>(typed: Option<T>, into: &mut T) {
+            if let Some(value) = typed {
+                *into = value;
+            }
         }
+        let mut options = match &self.from {
+            Some(picture) => repeat::options(picture)?,
+            None => generate::Options { base: DEFAULT_BASE.into(), ..Default::default() },
+        };
+        if let Some(recorded) = &mut options.recorded {
+            self.name_anew(recorded);
+        }
+        put(self.prompt, &mut options.prompt);
+        put(self.base, &mut options.base);
+        put((!self.lora.is_empty()).then_some(self.lora), &mut options.loras);
+        put(self.adapter, &mut options.adapter);
+        options.output = self.output.unwrap_or_else(|| ".".into());
+        put(self.reference.map(Some), &mut options.reference);
+        put((!self.embedding.is_empty()).then_some(self.embedding), &mut options.embeddings);
+        put(self.negative, &mut options.negative);
+        put(self.steps, &mut options.steps);
+        put(self.guidance, &mut options.guidance);
+        put(self.sampler, &mut options.sampler);
+        put(self.eta, &mut options.eta);
+        put(self.width.or(self.size).map(Some), &mut options.width);
+        put(self.height.or(self.size).map(Some), &mut options.height);
+        put(self.seed, &mut options.seed);
+        put(self.count.map(Some), &mut options.count);
+        put(self.batch, &mut options.batch);
+        options.allow_no_placeholder |= self.allow_no_placeholder;
+        if self.init_latents.is_some() {
+            (options.init_latents, options.init_row) = (self.init_latents, 0);
+        }
+        options.save_latents = self.save_latents;
+        Ok(options)
+    }
+
+    /// What is typed need not be what a picture was drawn with.
+    fn name_anew(&self, recorded: &mut repeat::Recorded) {
+        if self.base.is_some() || !self.lora.is_empty() {
+            recorded.base = None;
+        }
+        let photo = self.reference.as_ref().map(PathBuf::from);
+        let typed = [&self.adapter, &self.init_latents, &photo].into_iter().flatten();
+        typed.chain(&self.embedding).for_each(|path| recorded.forgive(path));
     }
 }
 
@@ -321,10 +424,14 @@ impl Generate {
 struct Mask {
     /// The photo
     photo: PathBuf,
-    /// The small model inside the program (toybox), or Stable Diffusion 1.x: a diffusers folder,
-    /// or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE", default_value = DEFAULT_BASE)]
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    #[arg(long, value_name = "DIR|FILE|ID", default_value = DEFAULT_BASE)]
     base: PathBuf,
+    /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
+    /// may be given several times
+    #[arg(long, value_name = "FILE[:WEIGHT]")]
+    lora: Vec<LoraFile>,
     /// Adapter file that `vico train` wrote
     #[arg(long, value_name = "FILE")]
     adapter: PathBuf,
@@ -343,6 +450,7 @@ impl Mask {
     fn options(self) -> mask::Options {
         mask::Options {
             base: self.base,
+            loras: self.lora,
             adapter: self.adapter,
             photo: self.photo,
             prompt: self.prompt,
@@ -354,9 +462,9 @@ impl Mask {
 
 #[derive(Args)]
 struct Bench {
-    /// The small model inside the program (toybox), or Stable Diffusion 1.x: a diffusers folder,
-    /// or one .safetensors or .ckpt file
-    #[arg(long, value_name = "DIR|FILE", default_value = DEFAULT_BASE)]
+    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    #[arg(long, value_name = "DIR|FILE|ID", default_value = DEFAULT_BASE)]
     base: PathBuf,
     /// Answer as JSON
     #[arg(long)]

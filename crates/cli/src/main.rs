@@ -1,18 +1,18 @@
 //! The `vico` binary: arguments in, one call, an exit code out.
 
 mod arguments;
+mod documents;
 mod terminal;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
-use app::{Compute, Result};
-use arguments::{Arguments, Command, parse};
+use app::{Compute, Error, Result};
+use arguments::{Arguments, Command, described, parse};
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    let arguments = parse();
     let mut terminal = Terminal::new();
-    match run(arguments, &mut terminal) {
+    match parse().and_then(|arguments| run(arguments, &mut terminal)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal.fail(&error);
@@ -28,6 +28,8 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
         Command::Demo(options) => app::demo::run(&options, &compute, terminal),
         Command::Generate(options) => app::generate::run(&options, &compute, terminal),
         Command::Mask(options) => app::mask::run(&options, &compute, terminal),
+        Command::Import(options) => app::import::run(&options, &compute, terminal),
+        Command::Export(options) => app::export::run(&options, &compute, terminal),
         Command::Inspect(path) => {
             terminal.print(&app::inspect::run(&path)?);
             Ok(())
@@ -37,5 +39,26 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
             terminal.print(&if json { vec![measured.json()] } else { measured.lines() });
             Ok(())
         }
+        Command::Pull(id) => app::hub::pull(&id, terminal).map(drop),
+        Command::ListModels => {
+            terminal.print(&app::hub::list()?);
+            Ok(())
+        }
+        Command::Completions(shell) => {
+            terminal.print(&[documents::completions(described(), shell)]);
+            Ok(())
+        }
+        Command::Man(folder) => man(folder.as_deref(), terminal),
     }
+}
+
+fn man(folder: Option<&Path>, terminal: &Terminal) -> Result<()> {
+    let written = match folder {
+        Some(folder) => documents::write_man_pages(described(), folder),
+        None => documents::man_page(&described()).map(|page| terminal.print(&[page])),
+    };
+    written.map_err(|e| Error::Path {
+        path: folder.unwrap_or(Path::new("-")).to_owned(),
+        what: e.to_string(),
+    })
 }

@@ -20,6 +20,8 @@ pub struct Terminal {
     stop: Arc<AtomicBool>,
     training: Option<ProgressBar>,
     drawing: Option<ProgressBar>,
+    /// The file that is being fetched.
+    fetching: Option<(String, ProgressBar)>,
 }
 
 impl Terminal {
@@ -37,7 +39,7 @@ impl Terminal {
         if let Err(error) = ctrlc::set_handler(handler) {
             say(&format!("warning: Ctrl-C will end the run at once ({error})"));
         }
-        Self { stop, training: None, drawing: None }
+        Self { stop, training: None, drawing: None, fetching: None }
     }
 
     /// Prints the lines of an answer to standard output.
@@ -62,7 +64,9 @@ impl Terminal {
     }
 
     fn finish(&mut self) {
-        for bar in [self.training.take(), self.drawing.take()].into_iter().flatten() {
+        let fetching = self.fetching.take().map(|(_, bar)| bar);
+        let bars = [self.training.take(), self.drawing.take(), fetching];
+        for bar in bars.into_iter().flatten() {
             bar.abandon();
         }
     }
@@ -86,6 +90,24 @@ impl Terminal {
         if done == total {
             bar.finish_and_clear();
             self.drawing = None;
+        }
+    }
+
+    fn fetching(&mut self, file: &str, done: u64, total: u64) {
+        if self.fetching.as_ref().is_none_or(|(name, _)| name != file) {
+            let bar = bar(total, "{msg} {bar:30} {bytes}/{total_bytes}, {eta} left");
+            bar.set_message(file.to_owned());
+            if bar.is_hidden() {
+                say(&format!("fetching {file} .."));
+            }
+            self.fetching = Some((file.to_owned(), bar));
+        }
+        if let Some((_, bar)) = &self.fetching {
+            bar.set_length(total);
+            bar.set_position(done);
+            if done == total && total > 0 {
+                bar.finish_and_clear();
+            }
         }
     }
 
@@ -117,6 +139,7 @@ impl Events for Terminal {
                 }
             }
             Event::Drawing { done, total } => self.drawing(*done, *total),
+            Event::Fetching { file, done, total } => self.fetching(file, *done, *total),
             Event::Wrote(path) => self.wrote(path),
             Event::Preview { .. } => {}
         }

@@ -53,6 +53,25 @@ pub enum Error {
         /// Pixels a latent stands for.
         multiple: usize,
     },
+    /// A format of embeddings that is not known.
+    #[error("unknown embedding format \"{0}\": choose from diffusers, kohya, a1111")]
+    Format(String),
+    /// An embedding is to be written to a file of an unknown kind.
+    #[error("{path}: the name decides the kind of file: end it in .safetensors, .pt or .bin")]
+    Extension {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A tensor of a LoRA that cannot be merged.
+    #[error("{path}: `{key}`: {what}")]
+    Lora {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Sampling settings that make no sense.
     #[error("{0}")]
     Sampling(String),
@@ -72,6 +91,7 @@ impl Error {
     /// True for a mistake in what was typed, as against a failure at work.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::NotOneToken { .. } | Self::Size { .. } | Self::Sampling(_))
+            || matches!(self, Self::Format(_) | Self::Extension { .. })
     }
 }
 

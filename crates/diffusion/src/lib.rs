@@ -9,8 +9,10 @@
 pub mod base;
 pub mod config;
 pub mod denoise;
+pub mod embedding;
 pub mod error;
 pub mod layout;
+pub mod lora;
 mod resnet;
 pub mod sampler;
 pub mod schedule;
@@ -21,6 +23,8 @@ pub mod vae;
 pub mod weights;
 
 pub use base::Base;
+pub use embedding::{Embedding, EmbeddingFormat};
 pub use error::{Error, Result};
+pub use lora::Lora;
 pub use schedule::Schedule;
 pub use tokenizer::{Placeholder, Prompt, Tokenizer};

@@ -1,5 +1,7 @@
 //! CLIP's text transformer (Radford et al. 2021), as Stable Diffusion uses it.
 
+use std::ops::Range;
+
 use engine::{
     Device, Int, Tensor,
     nn::{LayerNorm, Linear, WeightSource},
@@ -70,6 +72,20 @@ impl TextEncoder {
     /// The table's row of a token: where a learned token starts.
     pub fn token_embedding(&self, id: u32) -> Vec<f32> {
         engine::values(self.tokens.clone().narrow(0, id as usize, 1))
+    }
+
+    /// Adds rows to the table of tokens, `[rows, width]` row-major, and gives
+    /// their ids: the vectors of extra embeddings.
+    ///
+    /// # Panics
+    /// If the values are not whole rows.
+    pub fn add_tokens(&mut self, values: Vec<f32>) -> Range<u32> {
+        let [first, width] = self.tokens.dims();
+        let rows = values.len() / width;
+        assert_eq!(values.len(), rows * width, "whole rows");
+        let added = engine::tensor(values, [rows, width], &self.device());
+        self.tokens = Tensor::cat(vec![self.tokens.clone(), added], 0);
+        first as u32..(first + rows) as u32
     }
 
     /// The context of prompts. `learned` holds the vectors that stand in place

@@ -39,6 +39,8 @@ pub struct Tokenizer {
     start: u32,
     end: u32,
     positions: usize,
+    /// Words with ids of their own, in lower case.
+    added: Vec<(String, Range<u32>)>,
 }
 
 /// A prompt as the text encoder takes it.
@@ -98,7 +100,7 @@ impl Tokenizer {
         bpe.with_pre_tokenizer(Some(words().map_err(wrong)?));
         bpe.add_special_tokens([AddedToken::from(START, true), AddedToken::from(END, true)])
             .map_err(wrong)?;
-        Ok(Self { bpe, start, end, positions })
+        Ok(Self { bpe, start, end, positions, added: Vec::new() })
     }
 
     /// Number of ids.
@@ -119,6 +121,13 @@ impl Tokenizer {
         Ok(encoding.get_tokens().to_vec())
     }
 
+    /// Adds a word that becomes these ids wherever it stands in a prompt, in
+    /// any case of its letters: the name of an extra embedding, whose vectors
+    /// are rows that [`add_tokens`](crate::text::TextEncoder::add_tokens) gave.
+    pub fn add_word(&mut self, word: &str, ids: Range<u32>) {
+        self.added.push((word.to_ascii_lowercase(), ids));
+    }
+
     /// Tokenises a prompt. The placeholder is found before tokenisation,
     /// wherever it stands (`*.`, `(*)`, `*'s`); one that begins or ends with a
     /// letter or digit must not touch another there.
@@ -126,7 +135,7 @@ impl Tokenizer {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut at = 0;
         if let Some(placeholder) = placeholder {
-            for found in occurrences(prompt, placeholder.text) {
+            for found in occurrences(prompt, placeholder.text, char::is_alphanumeric) {
                 self.words(prompt, at..found.start, &mut pieces)?;
                 pieces.extend((0..placeholder.vectors).map(|vector| Piece {
                     id: self.end,
@@ -151,6 +160,35 @@ impl Tokenizer {
     }
 
     fn words(&self, prompt: &str, range: Range<usize>, pieces: &mut Vec<Piece>) -> Result<()> {
+        let mut at = range.start;
+        for (found, ids) in self.added_words(prompt, &range) {
+            self.plain(prompt, at..found.start, pieces)?;
+            pieces.extend(ids.map(|id| Piece { id, vector: None, at: found.start }));
+            at = found.end;
+        }
+        self.plain(prompt, at..range.end, pieces)
+    }
+
+    /// Where added words stand in a part of a prompt; of two that overlap, the
+    /// earlier and then the longer one.
+    fn added_words(&self, prompt: &str, range: &Range<usize>) -> Vec<(Range<usize>, Range<u32>)> {
+        let lower = prompt.to_ascii_lowercase();
+        let all = self.added.iter().flat_map(|(word, ids)| {
+            occurrences(&lower, word, is_word_letter).into_iter().map(|at| (at, ids.clone()))
+        });
+        let inside = |at: &Range<usize>| range.start <= at.start && at.end <= range.end;
+        let mut all: Vec<_> = all.filter(|(at, _)| inside(at)).collect();
+        all.sort_by_key(|(at, _)| (at.start, std::cmp::Reverse(at.end)));
+        let mut end = 0;
+        all.retain(|(at, _)| {
+            let free = at.start >= end;
+            end = if free { at.end } else { end };
+            free
+        });
+        all
+    }
+
+    fn plain(&self, prompt: &str, range: Range<usize>, pieces: &mut Vec<Piece>) -> Result<()> {
         let start = range.start;
         let encoding =
             self.bpe.encode(&prompt[range], false).map_err(|e| Error::Tokenizer(e.to_string()))?;
@@ -186,12 +224,24 @@ struct Piece {
     at: usize,
 }
 
-fn occurrences(prompt: &str, placeholder: &str) -> Vec<Range<usize>> {
-    let alphanumeric = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    let touches =
-        |inner: Option<char>, outer: Option<char>| alphanumeric(inner) && alphanumeric(outer);
+/// File names use these inside a word, besides letters and digits.
+fn is_word_letter(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-')
+}
+
+/// Whether an added word stands in a prompt; see [`Tokenizer::add_word`].
+pub fn mentions(prompt: &str, word: &str) -> bool {
+    let (prompt, word) = (prompt.to_ascii_lowercase(), word.to_ascii_lowercase());
+    !occurrences(&prompt, &word, is_word_letter).is_empty()
+}
+
+/// Where a word stands in a prompt without touching another: its first and last
+/// letters have no `letter` beside them.
+fn occurrences(prompt: &str, word: &str, letter: fn(char) -> bool) -> Vec<Range<usize>> {
+    let is_letter = |c: Option<char>| c.is_some_and(letter);
+    let touches = |inner: Option<char>, outer: Option<char>| is_letter(inner) && is_letter(outer);
     prompt
-        .match_indices(placeholder)
+        .match_indices(word)
         .filter(|(at, found)| {
             let before = prompt[..*at].chars().next_back();
             let after = prompt[at + found.len()..].chars().next();

@@ -214,9 +214,12 @@ pub fn generate(
         if let Some(failure) = failure {
             return Err(failure);
         }
+        // U-Net and decoder have buffers of other sizes, each of no use to the other.
+        engine::release_buffers();
         for (row, latents) in rows.into_iter().zip(split(result?)) {
             watch.picture(row.finish(model, latents, shape)?)?;
         }
+        engine::release_buffers();
     }
     Ok(())
 }

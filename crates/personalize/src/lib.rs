@@ -22,4 +22,4 @@ pub mod trainer;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};
-pub use recipe::Recipe;
+pub use recipe::{FrozenWeights, Recipe};

@@ -1,6 +1,10 @@
 //! The recipe of a training: everything that decides its result, besides the
 //! photos and the base model.
 
+use engine::{
+    Device,
+    nn::{Convolutions, Frozen, Precision},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,6 +30,9 @@ pub struct Recipe {
     pub placeholder: String,
     /// Class word whose embedding the token starts from.
     pub init_word: String,
+    /// Vectors of the token, each of which takes a place in the prompt.
+    #[serde(default = "one")]
+    pub vectors: usize,
     /// Learning rate of the token.
     pub lr_token: f64,
     /// Learning rate of image attention.
@@ -36,10 +43,71 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// How the frozen model was kept. Runs from before it was recorded had the
+    /// default.
+    #[serde(default)]
+    pub frozen_weights: FrozenWeights,
+}
+
+/// How frozen weights are kept and multiplied. It decides the last bits of
+/// every result, and in bf16 the third digit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FrozenWeights {
+    /// `f32` or `bf16`.
+    #[serde(with = "PrecisionName")]
+    pub precision: Precision,
+    /// `compact`, `balanced` or `fast`.
+    #[serde(with = "ConvolutionsName")]
+    pub convolutions: Convolutions,
+}
+
+/// Names of [`Precision`] in files.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Precision", rename_all = "lowercase")]
+enum PrecisionName {
+    F32,
+    Bf16,
+}
+
+/// Names of [`Convolutions`] in files.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Convolutions", rename_all = "lowercase")]
+enum ConvolutionsName {
+    Compact,
+    Balanced,
+    Fast,
+}
+
+impl FrozenWeights {
+    /// The same on a device.
+    pub fn on(self, device: &Device) -> Frozen {
+        let Self { precision, convolutions } = self;
+        Frozen { device: device.clone(), precision, convolutions }
+    }
+
+    /// In words: `bf16, direct convolutions`.
+    pub fn description(self) -> &'static str {
+        match (self.precision, self.convolutions) {
+            (Precision::F32, Convolutions::Fast) => "f32, convolutions by Winograd F(4x4)",
+            (Precision::F32, Convolutions::Balanced) => "f32, convolutions by Winograd F(2x2)",
+            (Precision::F32, Convolutions::Compact) => "f32, direct convolutions",
+            (Precision::Bf16, Convolutions::Compact) => "bf16, direct convolutions",
+            (Precision::Bf16, _) => "bf16, convolutions by Winograd F(2x2)",
+        }
+    }
 }
 
 /// The most optimizer steps a recipe may ask for.
 const MOST_STEPS: u64 = 1_000_000;
+
+/// The most vectors of a token: a prompt must have room for other words.
+const MOST_VECTORS: u64 = 32;
+
+/// The paper's number of vectors; older recipes do not name it.
+fn one() -> usize {
+    1
+}
 
 impl Recipe {
     /// The paper's recipe at a base model's own picture size.
@@ -52,11 +120,13 @@ impl Recipe {
             size,
             placeholder: "*".into(),
             init_word: init_word.into(),
+            vectors: one(),
             lr_token: 5e-3,
             lr_attention: 1e-5,
             reg_weight: 5e-4,
             weight_decay: 0.01,
             seed: 0,
+            frozen_weights: FrozenWeights::default(),
         }
     }
 
@@ -97,6 +167,7 @@ impl Recipe {
         whole("--steps", self.steps, MOST_STEPS)?;
         whole("--batch", self.batch as u64, 256)?;
         whole("--accumulate", self.accumulate as u64, 4096)?;
+        whole("--vectors", self.vectors as u64, MOST_VECTORS)?;
         rate("--lr-token", self.lr_token)?;
         rate("--lr-attention", self.lr_attention)?;
         rate("--reg-weight", self.reg_weight)?;
@@ -126,4 +197,25 @@ fn rate(option: &str, value: f64) -> Result<()> {
 
 fn setting(option: &str, found: &str, expected: &str) -> Error {
     Error::Setting { option: option.into(), found: found.into(), expected: expected.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_weights_are_kept_is_recorded_by_name() {
+        let (precision, convolutions) = (Precision::Bf16, Convolutions::Compact);
+        let frozen_weights = FrozenWeights { precision, convolutions };
+        let recipe = Recipe { frozen_weights, ..Recipe::vico("toy", 512) };
+        let mut written = serde_json::to_value(&recipe).unwrap();
+        let names = serde_json::json!({ "precision": "bf16", "convolutions": "compact" });
+        assert_eq!(written["frozen_weights"], names);
+        assert_eq!(serde_json::from_value::<Recipe>(written.clone()).unwrap(), recipe);
+
+        written.as_object_mut().unwrap().remove("frozen_weights");
+        let old: Recipe = serde_json::from_value(written).unwrap();
+        assert_eq!(old.frozen_weights, FrozenWeights::default());
+        assert_eq!(old.frozen_weights.description(), "f32, convolutions by Winograd F(2x2)");
+    }
 }

@@ -199,21 +199,11 @@ impl Study<'_> {
             base: self.base.clone(),
             adapter: adapter.to_owned(),
             prompt: prompt.to_owned(),
-            negative: String::new(),
-            reference: None,
-            steps: 50,
             guidance: self.guidance,
-            sampler: app::Sampler::default().name().to_owned(),
-            eta: 0.0,
-            width: None,
-            height: None,
-            seed: 0,
             count: Some(PICTURES),
             batch: PICTURES,
             output: output.to_owned(),
-            allow_no_placeholder: false,
-            init_latents: None,
-            save_latents: None,
+            ..Default::default()
         }
     }
 

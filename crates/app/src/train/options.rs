@@ -6,18 +6,23 @@ use diffusion::Base;
 use personalize::{Recipe, methods};
 use serde::Deserialize;
 
+use super::recipe_file::RecipeFile;
 use crate::{
-    Error, Result,
+    Error, LoraFile, Result,
     run_folder::{Outputs, Run},
 };
 
 /// What was typed.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// File with a part of a recipe; what is typed wins.
+    pub recipe_file: Option<PathBuf>,
     /// Folder of photos; may be left out when a run is resumed.
     pub photos: Option<PathBuf>,
     /// Base model; may be left out when a run is resumed.
     pub base: Option<PathBuf>,
+    /// LoRAs to merge into it.
+    pub loras: Vec<LoraFile>,
     /// Class word.
     pub init_word: Option<String>,
     /// The adapter file.
@@ -65,6 +70,8 @@ pub struct RecipeOptions {
     pub reg_weight: Option<f64>,
     /// Text that stands for the token.
     pub placeholder: Option<String>,
+    /// Vectors of the token.
+    pub vectors: Option<usize>,
     /// Seed.
     pub seed: Option<u64>,
 }
@@ -85,6 +92,7 @@ impl RecipeOptions {
         put(&self.lr_attention, &mut recipe.lr_attention);
         put(&self.reg_weight, &mut recipe.reg_weight);
         put(&self.placeholder, &mut recipe.placeholder);
+        put(&self.vectors, &mut recipe.vectors);
         put(&self.seed, &mut recipe.seed);
     }
 }
@@ -101,11 +109,21 @@ pub(super) fn run_dir(options: &Options) -> Result<PathBuf> {
     })
 }
 
-/// The recipe: the paper's, or the resumed run's, with what was typed.
-pub(super) fn recipe(options: &Options, old: Option<&Run>, base: &Base) -> Result<Recipe> {
+/// The recipe: the paper's with the file's values, or the resumed run's, with
+/// what was typed.
+pub(super) fn recipe(
+    options: &Options,
+    file: Option<&RecipeFile>,
+    old: Option<&Run>,
+    base: &Base,
+) -> Result<Recipe> {
     let mut recipe = match (old, &options.init_word) {
         (Some(run), _) => run.recipe.clone(),
-        (None, Some(word)) => fresh(options, word, base)?,
+        (None, Some(word)) => {
+            let own = fresh(options, word, base)?;
+            let recipe = file.map_or_else(|| Ok(own.clone()), |file| file.over(&own))?;
+            Recipe { init_word: word.clone(), ..recipe }
+        }
         (None, None) => {
             let advice = "--init-word is missing: a single class word such as toy, dog or teapot";
             return Err(Error::Usage(advice.into()));

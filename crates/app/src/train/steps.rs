@@ -3,7 +3,7 @@
 use diffusion::{Base, Placeholder, Schedule, Tokenizer, text::TextEncoder, unet::UNet};
 use engine::{Device, optim::AdamW};
 use personalize::{
-    Adapter, Error as RunError,
+    Adapter, Error as RunError, Recipe,
     adapter::{Info, Photo},
     checkpoint,
     dataset::Dataset,
@@ -32,6 +32,30 @@ pub(super) struct Parts<'a> {
 /// streams forward, both again and backward in the replay.
 const PASSES_PER_STEP: f64 = 6.5;
 
+/// Times one pass of the U-Net and says how long the steps after `taken` will
+/// take.
+pub(super) fn time(
+    base: &Base,
+    unet: &UNet,
+    recipe: &Recipe,
+    taken: u64,
+    device: &Device,
+) -> String {
+    let (text, vae) = (&base.configs().text, &base.configs().vae);
+    let side = recipe.size / vae.factor();
+    let zeros = |shape: [usize; 3]| vec![0.0; shape.iter().product()];
+    let latents = [side, side, vae.latent_channels];
+    let latents = engine::tensor(zeros(latents), [1, side, side, vae.latent_channels], device);
+    let context = [1, text.max_position_embeddings, text.hidden_size];
+    let context = engine::tensor(zeros(context), context, device);
+    let start = std::time::Instant::now();
+    engine::values(unet.forward(latents, &[0.0], &context, &mut diffusion::unet::Plain));
+    let samples = (recipe.batch * recipe.accumulate) as f64;
+    let step = start.elapsed().as_secs_f64() * PASSES_PER_STEP * samples;
+    let left = recipe.steps.saturating_sub(taken) as f64;
+    format!("about {} a step, {} in all", time_text(step), time_text(step * left))
+}
+
 impl Parts<'_> {
     pub fn method(
         &self,
@@ -45,27 +69,6 @@ impl Parts<'_> {
         let recipe = &self.run.recipe;
         let token = self.text.token_embedding(self.tokenizer.single(&recipe.init_word)?);
         Ok((methods::fresh(recipe, self.unet.sites(), token, device)?, None))
-    }
-
-    /// Times one pass of the U-Net and says how long the training will take.
-    pub fn say_time(&self, dataset: &Dataset, trainer: &Trainer, logged: &mut Logged) {
-        let latents = dataset.photos[0].mode();
-        let width = self.text.width();
-        let positions = self.base.configs().text.max_position_embeddings;
-        let context =
-            engine::tensor(vec![0.0; positions * width], [1, positions, width], &latents.device());
-        let start = std::time::Instant::now();
-        let out = self.unet.forward(latents, &[0.0], &context, &mut diffusion::unet::Plain);
-        engine::values(out);
-        let recipe = &self.run.recipe;
-        let samples = (recipe.batch * recipe.accumulate) as f64;
-        let step = start.elapsed().as_secs_f64() * PASSES_PER_STEP * samples;
-        let left = recipe.steps.saturating_sub(trainer.steps()) as f64;
-        (logged as &mut dyn Events).note(format!(
-            "about {} a step, {} in all",
-            time_text(step),
-            time_text(step * left)
-        ));
     }
 
     pub fn steps(
@@ -140,6 +143,8 @@ impl Parts<'_> {
         if trainer.steps() == 0 {
             return Ok(());
         }
+        // What is written is copied, with the moments; the step's buffers make room.
+        engine::release_buffers();
         let adapter = self.adapter(trainer, dataset);
         let path = logged.folder.at_step("checkpoints", trainer.steps(), "safetensors");
         adapter.save(&path)?;

@@ -6,17 +6,19 @@ use std::{
 };
 
 /// What each crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("kernels", &[]),
     ("formats", &[]),
     ("images", &["formats"]),
     ("golden", &["formats"]),
     ("toyworld", &[]),
+    ("builtin", &[]),
     ("engine", &["kernels"]),
     ("diffusion", &["engine", "formats"]),
     ("personalize", &["engine", "diffusion", "formats", "images"]),
-    ("app", &["engine", "diffusion", "personalize", "formats", "images"]),
+    ("app", &["builtin", "engine", "diffusion", "personalize", "formats", "images"]),
     ("cli", &["app"]),
+    ("toybox", &["app", "engine", "diffusion", "personalize", "formats", "images", "toyworld"]),
 ];
 
 fn crates() -> PathBuf {

@@ -37,6 +37,8 @@ fn a_picture_says_how_it_was_made() {
     assert_eq!(value["job"]["seed"], 5);
     assert_eq!(value["job"]["guidance"], 3.0);
     assert_eq!(value["adapter"]["recipe"]["init_word"], "toy");
+    assert_eq!(value["frozen_weights"]["precision"], "f32");
+    assert_eq!(value["frozen_weights"]["convolutions"], "balanced");
     let said = place.run(&["inspect", "one.png"]).done().said();
     assert!(said.contains("a * in the snow"), "{said}");
 }
@@ -161,4 +163,117 @@ fn the_same_run_gives_the_same_bytes() {
         place.generate("a *", "x.png", &[]).done();
     }
     assert_eq!(bytes(a.path("x.png")), bytes(b.path("x.png")));
+}
+
+fn text(place: &Place, picture: &str, keyword: &str) -> String {
+    let texts = read_png_text(place.path(picture)).unwrap();
+    texts.into_iter().find(|(found, _)| found == keyword).unwrap().1
+}
+
+#[test]
+fn a_picture_carries_the_text_that_other_programs_read() {
+    let place = trained();
+    let more =
+        ["--seed", "5", "--guidance", "3", "--negative", "blurry, dark: very", "--size", "128"];
+    place.generate("a *, in \"snow\": näht", "one.png", &more).done();
+    let parameters = text(&place, "one.png", "parameters");
+    let lines: Vec<&str> = parameters.lines().collect();
+    assert_eq!(lines[0], "a *, in \"snow\": näht");
+    assert_eq!(lines[1], "Negative prompt: blurry, dark: very");
+    let start = "Steps: 3, Sampler: DDIM, CFG scale: 3, Seed: 5, Size: 128x128, Model: tiny-sd, ";
+    assert!(lines[2].starts_with(start), "{}", lines[2]);
+    let said = place.run(&["inspect", "one.png"]).done().said();
+    assert!(
+        said.contains(start) && said.contains("\"negative\": \"blurry, dark: very\""),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_picture_is_drawn_again_from_itself() {
+    let place = trained();
+    let more = ["--count", "3", "--seed", "7", "--reference", "photos/1.png", "--eta", "1"];
+    let more = [&more[..], &["--guidance", "4", "--negative", "dark", "--size", "128"]].concat();
+    place.generate("a * in the snow", "three", &more).done();
+    let again = |from: &str, output: &str, more: &[&str]| {
+        place.run(&[&["generate", "--from", from, "--output", output], more].concat())
+    };
+    again("three/picture-0001.png", "again.png", &[]).done();
+    assert_eq!(bytes(place.path("three/picture-0001.png")), bytes(place.path("again.png")));
+    // In bf16 as well, which is no longer typed.
+    let bf16 = ["--precision", "bf16"];
+    again("again.png", "bf16.png", &bf16).done();
+    again("bf16.png", "bf16-again.png", &[]).done();
+    assert_eq!(bytes(place.path("bf16.png")), bytes(place.path("bf16-again.png")));
+    assert_ne!(bytes(place.path("bf16.png")), bytes(place.path("again.png")));
+    // What is typed beside it wins.
+    again("again.png", "other.png", &["a * in the sun", "--seed", "9", "--steps", "2"]).done();
+    let parameters = text(&place, "other.png", "parameters");
+    assert!(
+        parameters.starts_with("a * in the sun\nNegative prompt: dark\nSteps: 2"),
+        "{parameters}"
+    );
+    assert!(parameters.contains("CFG scale: 4, Seed: 9, Size: 128x128"), "{parameters}");
+    again("photos/0.png", "x.png", &[]).failed(1, &["photos/0.png", "no settings"]);
+    again("missing.png", "x.png", &[]).failed(1, &["missing.png"]);
+}
+
+#[test]
+fn latents_and_embeddings_are_found_again() {
+    let place = trained();
+    let embedding = "../../fixtures/embeddings/a1111.pt";
+    let embedding = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(embedding);
+    fs::create_dir(place.path("styles")).unwrap();
+    fs::copy(embedding, place.path("styles/pewter.pt")).unwrap();
+    let save = ["--count", "2", "--save-latents", "latents.safetensors"];
+    place.generate("a *", "first", &save).done();
+    let more = ["--init-latents", "latents.safetensors", "--embedding", "styles", "--seed", "40"];
+    place.generate("a * in pewter", "second", &more).done();
+    place.run(&["generate", "--from", "second/picture-0001.png", "--output", "again.png"]).done();
+    assert_eq!(bytes(place.path("second/picture-0001.png")), bytes(place.path("again.png")));
+}
+
+#[test]
+fn inputs_that_changed_are_noticed() {
+    let place = trained();
+    place.generate("a *", "one.png", &["--reference", "photos/0.png"]).done();
+    let again = |more: &[&str]| {
+        place.run(&[&["generate", "--from", "one.png", "--output", "again.png"], more].concat())
+    };
+    fs::rename(place.path("photos/0.png"), place.path("moved.png")).unwrap();
+    again(&[]).failed(1, &["photos/0.png", "is not there", "--reference"]);
+    again(&["--reference", "moved.png"]).done();
+    assert_eq!(
+        read_photo(place.path("one.png")).unwrap().rgb(),
+        read_photo(place.path("again.png")).unwrap().rgb()
+    );
+    fs::copy(place.path("photos/1.png"), place.path("photos/0.png")).unwrap();
+    again(&[]).failed(1, &["photos/0.png", "was changed", "--reference"]);
+    again(&["--reference", "photos/0.png"]).done();
+    fs::rename(place.path("moved.png"), place.path("photos/0.png")).unwrap();
+    fs::remove_file(place.path("adapter.safetensors")).unwrap();
+    again(&[]).failed(1, &["adapter.safetensors", "is not there", "--adapter"]);
+}
+
+/// A picture with AUTOMATIC1111's text alone, as its program and Pillow write it.
+#[test]
+fn settings_of_another_program_are_taken() {
+    let place = trained();
+    let foreign = "../../fixtures/pictures/automatic1111.png";
+    let foreign = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(foreign);
+    let (foreign, base) = (foreign.to_str().unwrap(), base());
+    let draw = |more: &[&str]| {
+        let named = ["generate", "--from", foreign, "--output", "x.png"];
+        place.run(&[&named[..], more].concat())
+    };
+    draw(&[]).failed(2, &["--base is missing"]);
+    let inputs = ["--base", &base, "--adapter", "adapter.safetensors"];
+    draw(&inputs).failed(2, &["placeholder", "café"]);
+    draw(&[&inputs[..], &["a * in a café"]].concat()).done();
+    let parameters = text(&place, "x.png", "parameters");
+    assert!(parameters.contains("Negative prompt: ugly, [blurry]\nbad anatomy"), "{parameters}");
+    let settings = "Steps: 4, Sampler: DDIM, CFG scale: 6.5, Seed: 965400086, Size: 128x64";
+    assert!(parameters.contains(settings), "{parameters}");
+    let said = place.run(&["inspect", foreign]).done().said();
+    assert!(said.contains("Model hash: 45dee52b"), "{said}");
 }

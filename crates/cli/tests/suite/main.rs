@@ -1,8 +1,15 @@
 //! The program as its users run it, on the small golden model.
 
 mod architecture;
+mod documents;
 mod drawing;
+mod exchange;
 mod full_size;
+mod hub;
+mod hub_server;
+mod loras;
 mod mistakes;
+mod recipes;
 mod training;
 mod vico;
+mod weights;

@@ -198,3 +198,34 @@ fn a_pickle_that_calls_out_is_refused() {
     place.run(&["inspect", "evil.ckpt"]).failed(1, &["evil.ckpt"]);
     assert!(!marker.exists());
 }
+
+/// The U-Net's last convolution in single files.
+const LAST: &str = "model.diffusion_model.out.2.weight";
+
+/// Finite weights whose products are not: the first step finds out.
+#[test]
+fn a_training_that_diverges_stops() {
+    let place = Place::new();
+    rewrite(&golden::path("tiny-sd.ckpt"), &place.path("huge.safetensors"), |name, _, values| {
+        if name.ends_with(LAST) {
+            values.fill(f32::MAX);
+        }
+    });
+    let advice = ["the loss is not finite at step 1", "check the base model"];
+    train_on(&place, "photos", "huge.safetensors", &["--size", "64"]).failed(1, &advice);
+    assert!(!place.path("adapter.safetensors").exists());
+    let log = fs::read_to_string(place.path("adapter.run/log.txt")).unwrap();
+    assert!(log.contains("ended: the loss is not finite"), "{log}");
+}
+
+#[test]
+fn a_base_with_weights_that_are_not_finite_is_refused() {
+    let place = Place::new();
+    rewrite(&golden::path("tiny-sd.ckpt"), &place.path("nan.safetensors"), |name, _, values| {
+        if name.ends_with(LAST) {
+            values[1] = f32::NAN;
+        }
+    });
+    let words = [LAST, "non-finite", "nan.safetensors"];
+    train_on(&place, "photos", "nan.safetensors", &[]).failed(1, &words);
+}

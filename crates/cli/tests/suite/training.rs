@@ -5,7 +5,7 @@ use formats::TensorFile;
 use super::vico::{Place, base, bytes};
 
 /// Values of everything that is learned in an adapter.
-fn learned(path: &std::path::Path) -> Vec<(String, Vec<f32>)> {
+pub fn learned(path: &std::path::Path) -> Vec<(String, Vec<f32>)> {
     let file = TensorFile::open(path).unwrap();
     file.names().map(|name| (name.to_owned(), file.f32(name).unwrap())).collect()
 }

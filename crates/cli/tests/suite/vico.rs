@@ -37,8 +37,7 @@ impl Place {
 
     /// Runs `vico` in the folder.
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let output = self.command(arguments).output().unwrap();
-        Run { output, arguments: arguments.join(" ") }
+        Run::of(self.command(arguments).output().unwrap(), arguments)
     }
 
     /// Trains `adapter.safetensors` with further arguments.
@@ -98,6 +97,10 @@ pub struct Run {
 }
 
 impl Run {
+    pub fn of(output: Output, arguments: &[&str]) -> Self {
+        Self { output, arguments: arguments.join(" ") }
+    }
+
     pub fn said(&self) -> String {
         let both = [&self.output.stdout[..], &self.output.stderr[..]].concat();
         String::from_utf8_lossy(&both).into_owned()

@@ -121,12 +121,43 @@ pub(super) fn recommended(folder: Folder) -> Result<Option<String>> {
     folder.has(RECOMMENDED).then(|| folder.text(RECOMMENDED, JSON_LIMIT)).transpose()
 }
 
+/// Files of a model besides its weights, without which it cannot be opened.
+pub const CONFIGS: [&str; 4] = [
+    "unet/config.json",
+    "text_encoder/config.json",
+    "vae/config.json",
+    "scheduler/scheduler_config.json",
+];
+
+/// Files that are read where there are any.
+pub const OPTIONAL: [&str; 3] = [INDEX, MERGES, RECOMMENDED];
+
+const INDEX: &str = "model_index.json";
+
+/// The names that the weights of each part may have, the best first.
+pub const WEIGHTS: [[&str; 3]; 3] = [
+    [
+        "text_encoder/model.safetensors",
+        "text_encoder/model.fp16.safetensors",
+        "text_encoder/pytorch_model.bin",
+    ],
+    [
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.bin",
+    ],
+    [
+        "vae/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.bin",
+    ],
+];
+
 /// Reads and checks the configurations, after the model was found to be of a
 /// kind that runs here.
 pub(super) fn configs(folder: Folder) -> Result<Configs> {
-    let index = "model_index.json";
-    if folder.has(index) {
-        refuse::by_index(folder.path(), &folder.json(index)?.0)?;
+    if folder.has(INDEX) {
+        refuse::by_index(folder.path(), &folder.json(INDEX)?.0)?;
     }
     let (unet, unet_path) = folder.json("unet/config.json")?;
     refuse::by_unet(folder.path(), &unet)?;
@@ -153,18 +184,12 @@ pub(super) fn configs(folder: Folder) -> Result<Configs> {
 
 /// Maps the weight files.
 pub(super) fn files(folder: Folder) -> Result<Files> {
-    let model = ["diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"];
-    let text = ["model.safetensors", "model.fp16.safetensors", "pytorch_model.bin"];
-    Ok(Files {
-        text: open(folder, "text_encoder", &text)?,
-        unet: open(folder, "unet", &[model[0], model[1], "diffusion_pytorch_model.bin"])?,
-        vae: open(folder, "vae", &[model[0], model[1], "diffusion_pytorch_model.bin"])?,
-    })
+    let [text, unet, vae] = WEIGHTS.map(|names| open(folder, &names));
+    Ok(Files { text: text?, unet: unet?, vae: vae? })
 }
 
-fn open(folder: Folder, part: &str, names: &[&str]) -> Result<Arc<TensorFile>> {
-    let candidates: Vec<String> = names.iter().map(|name| format!("{part}/{name}")).collect();
+fn open(folder: Folder, names: &[&str]) -> Result<Arc<TensorFile>> {
     // If none is there, the first one's error says what is missing.
-    let name = candidates.iter().find(|name| folder.has(name)).unwrap_or(&candidates[0]);
+    let name = names.iter().find(|name| folder.has(name)).unwrap_or(&names[0]);
     Ok(Arc::new(folder.tensors(name)?))
 }

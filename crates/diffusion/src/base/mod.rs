@@ -1,7 +1,7 @@
 //! A Stable Diffusion model on disk: its configuration, and its parts built
 //! one by one when they are needed.
 
-mod folder;
+pub mod folder;
 mod refuse;
 mod single;
 
@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error, Result, Schedule, Tokenizer,
     config::{ScheduleConfig, TextConfig, UNetConfig, VaeConfig},
+    lora::{Lora, Part},
     text::TextEncoder,
     unet::UNet,
     vae,
@@ -68,6 +69,9 @@ pub struct Base {
     text: Weights,
     unet: Weights,
     vae: Weights,
+    loras: Vec<Arc<Lora>>,
+    /// A name that the path does not give.
+    name: Option<String>,
 }
 
 impl Base {
@@ -104,6 +108,8 @@ impl Base {
             vae: Weights::new(files.vae, "", keep, device),
             merges: folder::merges(folder)?,
             recommended: folder::recommended(folder)?,
+            loras: Vec::new(),
+            name: None,
             configs,
         })
     }
@@ -128,6 +134,8 @@ impl Base {
             vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
             merges: None,
             recommended: None,
+            loras: Vec::new(),
+            name: None,
             configs,
         })
     }
@@ -139,13 +147,39 @@ impl Base {
         Self { text, unet, vae, ..self }
     }
 
+    /// The same model with LoRAs merged into the text encoder and the U-Net, in
+    /// this order, as they are loaded.
+    ///
+    /// # Errors
+    /// If a tensor of a LoRA is of no layer of this model; it is named.
+    pub fn with_loras(mut self, loras: Vec<Lora>) -> Result<Self> {
+        for lora in loras.into_iter().map(Arc::new) {
+            lora.check(|part, name| match part {
+                Part::Text => self.text.shape(name),
+                Part::Unet => self.unet.shape(name),
+            })?;
+            self.text = self.text.merged(Part::Text, lora.clone());
+            self.unet = self.unet.merged(Part::Unet, lora.clone());
+            self.loras.push(lora);
+        }
+        Ok(self)
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// The same model under another name than its path gives it.
+    pub fn named(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
+
     /// Its name: that of the folder or file, without extension.
     pub fn name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
         let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
         name.map_or_else(|| "base".to_owned(), |n| n.to_string_lossy().into_owned())
@@ -233,10 +267,21 @@ impl Base {
         vae::Decoder::build(&self.configs.vae, &self.vae)
     }
 
-    /// A short hash (12 hexadecimal digits) of what the model *is*: a dozen of
-    /// its weights, rounded to f16. The same for the folder and the single
-    /// file, in f32 or f16.
+    /// [`bare_fingerprint`](Self::bare_fingerprint), and behind a `+` that of
+    /// each LoRA that is merged: `f415d88fc3d8+1a2b3c4d:0.8`.
     pub fn fingerprint(&self) -> Result<String> {
+        let mut fingerprint = self.bare_fingerprint()?;
+        for lora in &self.loras {
+            fingerprint.push('+');
+            fingerprint.push_str(&lora.fingerprint()?);
+        }
+        Ok(fingerprint)
+    }
+
+    /// A short hash (12 hexadecimal digits) of what the model *is* without
+    /// LoRAs: a dozen of its weights, rounded to f16. The same for the folder
+    /// and the single file, in f32 or f16.
+    pub fn bare_fingerprint(&self) -> Result<String> {
         let last = self.configs.unet.block_out_channels.len() - 1;
         let unet = [
             "conv_in.weight".to_owned(),

@@ -17,8 +17,8 @@ impl UNet {
         builder.encoder()?;
         builder.middle()?;
         builder.decoder()?;
-        let steps = builder.steps;
-        Ok(Self { time: TimeEmbedding::build(config, source)?, steps, sites })
+        let (steps, precision) = (builder.steps, source.precision());
+        Ok(Self { time: TimeEmbedding::build(config, source)?, steps, sites, precision })
     }
 }
 

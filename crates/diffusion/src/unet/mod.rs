@@ -14,7 +14,7 @@ mod transformer;
 
 use engine::{
     Tensor,
-    nn::{Conv2d, GroupNorm},
+    nn::{Conv2d, GroupNorm, Precision},
     ops,
 };
 
@@ -33,6 +33,8 @@ pub struct UNet {
     time: TimeEmbedding,
     steps: Vec<Step>,
     sites: Vec<Site>,
+    /// Of the weights.
+    precision: Precision,
 }
 
 /// A stretch of layers between two places where the skip stack is touched;
@@ -73,7 +75,7 @@ impl UNet {
         context: &Tensor<3>,
         processor: &mut dyn Processor,
     ) -> Tensor<4> {
-        self.walk(x, timesteps, context, processor, self.steps.len(), &mut |_, _| {})
+        self.walk(x, timesteps, context, processor, self.steps.len(), &mut |_| {})
     }
 
     /// Runs only as far as the transformer at `site`: what a processor gathers
@@ -87,7 +89,7 @@ impl UNet {
         processor: &mut dyn Processor,
     ) {
         let steps = self.steps_until(site);
-        self.walk(x, timesteps, context, processor, steps, &mut |_, _| {});
+        self.walk(x, timesteps, context, processor, steps, &mut |_| {});
     }
 
     /// Number of steps up to and with the one that holds a transformer.
@@ -96,7 +98,8 @@ impl UNet {
         self.steps.iter().position(holds).map_or(self.steps.len(), |i| i + 1)
     }
 
-    /// Works through the first `count` steps; `see` gets each step's inputs.
+    /// Works through the first `count` steps; `see` gets each step's input
+    /// without its skip.
     fn walk(
         &self,
         x: Tensor<4>,
@@ -104,14 +107,14 @@ impl UNet {
         context: &Tensor<3>,
         processor: &mut dyn Processor,
         count: usize,
-        see: &mut dyn FnMut(&Tensor<4>, Option<&Tensor<4>>),
+        see: &mut dyn FnMut(&Tensor<4>),
     ) -> Tensor<4> {
         let time = self.time_rows(timesteps, &x);
         let mut skips = Vec::new();
         let mut h = x;
         for step in &self.steps[..count] {
             let skip = step.pops.then(|| skips.pop().expect("a skip for every decoder step"));
-            see(&h, skip.as_ref());
+            see(&h);
             h = step.forward(h, skip, &time, context, processor);
             if step.pushes {
                 skips.push(h.clone());

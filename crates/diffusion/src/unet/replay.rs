@@ -6,14 +6,16 @@
 
 use engine::{
     Tensor,
-    replay::{Gradients, Seeds, leaf},
+    replay::{Gradients, Seeds, Stored, leaf},
 };
 
-use super::{Plain, Processor, UNet};
+use super::{Plain, Processor, Step, UNet};
 
-/// Inputs of the steps of one forward pass.
+/// Inputs of the steps of one forward pass, in the precision of the weights. A
+/// skip is not kept a second time: it is the input of the step behind the one that
+/// gave it.
 pub struct Recording {
-    inputs: Vec<(Tensor<4>, Option<Tensor<4>>)>,
+    inputs: Vec<Stored<4>>,
     time: Tensor<2>,
     context: Tensor<3>,
 }
@@ -52,9 +54,7 @@ impl UNet {
         let count = until.map_or(self.steps.len(), |site| self.steps_until(site));
         let time = self.time_rows(timesteps, &x);
         let mut inputs = Vec::with_capacity(count);
-        let mut keep = |h: &Tensor<4>, skip: Option<&Tensor<4>>| {
-            inputs.push((h.clone(), skip.cloned()));
-        };
+        let mut keep = |h: &Tensor<4>| inputs.push(Stored::new(h, self.precision));
         let out = self.walk(x, timesteps, context, processor, count, &mut keep);
         (out, Recording { inputs, time, context: context.clone() })
     }
@@ -64,28 +64,33 @@ impl UNet {
     ///
     /// `seed` is the gradient of the recorded output, `None` where only what
     /// the processor kept matters. The processor must compute in the replay
-    /// exactly what it computed in the recording.
+    /// exactly what it computed in the recording. In bf16 each step starts from a
+    /// rounded input, which changes gradients by less than bf16 weights do.
     pub fn replay(
         &self,
         recording: Recording,
         seed: Option<Tensor<4>>,
         processor: &mut dyn Replay,
     ) -> Tensor<3> {
-        let Recording { inputs, time, context } = recording;
+        let Recording { mut inputs, time, context } = recording;
         let mut context_gradient = context.zeros_like();
         let mut seed = seed;
         // Gradients of the skips, in the order in which the encoder gave them.
         let mut skips: Vec<Option<Tensor<4>>> = Vec::new();
         // Before the first transformer nothing is learned.
         let first = self.steps.iter().position(|s| s.sites().next().is_some()).unwrap_or(0);
-        for (i, (h, skip)) in inputs.into_iter().enumerate().skip(first).rev() {
+        let skip_inputs = self.skip_inputs();
+        while inputs.len() > first
+            && let Some(h) = inputs.pop()
+        {
+            let i = inputs.len();
             let step = &self.steps[i];
             if step.pushes {
                 seed = sum(seed, skips.pop().flatten());
             }
             // The first step needs the gradients of its context only.
-            let start = |x: &Tensor<4>| if i > first { leaf(x) } else { x.clone() };
-            let (h, skip) = (start(&h), skip.as_ref().map(start));
+            let start = |x: &Stored<4>| if i > first { leaf(&x.load()) } else { x.load() };
+            let (h, skip) = (start(&h), skip_inputs[i].map(|j| start(&inputs[j])));
             let text = leaf(&context);
             let out = step.forward(h.clone(), skip.clone(), &time, &text, processor);
             let mut seeds = Seeds::default();
@@ -104,6 +109,19 @@ impl UNet {
             processor.collect(&mut gradients);
         }
         context_gradient
+    }
+
+    /// For each step the one whose input is its skip.
+    fn skip_inputs(&self) -> Vec<Option<usize>> {
+        let mut pushed = Vec::new();
+        let input = |(i, step): (usize, &Step)| {
+            let skip = if step.pops { pushed.pop() } else { None };
+            if step.pushes {
+                pushed.push(i + 1);
+            }
+            skip
+        };
+        self.steps.iter().enumerate().map(input).collect()
     }
 }
 

@@ -45,7 +45,7 @@ fn golden_inside_of_a_pass() {
         assert_close("time_embedding", &time, &want, 1e-4);
 
         let mut inputs = Vec::new();
-        let mut see = |h: &Tensor<4>, _: Option<&Tensor<4>>| inputs.push(h.clone());
+        let mut see = |h: &Tensor<4>| inputs.push(h.clone());
         let count = unet.steps.len();
         unet.walk(x, &timesteps, &context, &mut Plain, count, &mut see);
         for (part, end) in ends(&base) {

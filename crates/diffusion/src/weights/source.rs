@@ -7,7 +7,10 @@ use engine::{
 use formats::TensorFile;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    lora::{Lora, Part},
+};
 
 /// Translates a diffusers name into the name used in a file.
 type Rename = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -21,6 +24,8 @@ pub struct Weights {
     family: String,
     rename: Rename,
     how: Frozen,
+    /// What is merged into the weights as they are read, in this order.
+    loras: Vec<(Part, Arc<Lora>)>,
 }
 
 /// Number of values in a model.
@@ -50,7 +55,7 @@ impl Weights {
         device: &Device,
     ) -> Self {
         let (family, rename) = (family.into(), Arc::new(rename));
-        Self { file, family, rename, how: Frozen::new(device) }
+        Self { file, family, rename, how: Frozen::new(device), loras: Vec::new() }
     }
 
     /// Number of values in the model, buffers of whole numbers left out.
@@ -73,6 +78,18 @@ impl Weights {
         Self { how, ..self }
     }
 
+    /// The same weights with a LoRA merged into them, this model being its
+    /// `part`.
+    pub fn merged(mut self, part: Part, lora: Arc<Lora>) -> Self {
+        self.loras.push((part, lora));
+        self
+    }
+
+    /// The shape of a weight, if the model has it.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.file.get(&self.locate(name)).map(|info| info.shape.clone())
+    }
+
     /// The device that models are built on.
     pub fn device(&self) -> &Device {
         &self.how.device
@@ -90,12 +107,18 @@ impl Weights {
     /// Values of a weight, row-major, after its shape was found to be one of
     /// `shapes` and its values finite.
     fn read(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
+        let module = name.strip_suffix(".weight");
         let name = self.locate(name);
         let found = self.file.get(&name).map(|info| info.shape.clone());
         if !found.as_deref().is_some_and(|shape| shapes.contains(&shape)) {
             self.file.expect_shape(&name, shapes[0])?;
         }
-        let values = self.file.f32(&name)?;
+        let mut values = self.file.f32(&name)?;
+        for (part, lora) in &self.loras {
+            if let Some(module) = module {
+                lora.merge(*part, module, &mut values, &self.how.device)?;
+            }
+        }
         if !values.iter().all(|v| v.is_finite()) {
             return Err(Error::NotFinite {
                 tensor: name.into_owned(),

@@ -1,9 +1,12 @@
 //! Integration tests of the Stable Diffusion core.
 
+mod damage;
+mod embeddings;
 mod golden_models;
 mod golden_samplers;
 mod golden_schedule;
 mod golden_tokenizer;
+mod loras;
 mod opening;
 mod placeholder;
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A copy of the small pipeline that a test may damage.
-fn copy() -> (TempDir, PathBuf) {
+pub fn copy() -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
     let to = dir.path().join("model");
     copy_folder(&golden::path("tiny-sd"), &to);

@@ -18,6 +18,12 @@ use crate::view::row_major;
 pub enum Value<'a> {
     /// A tensor that owns its storage.
     Tensor(Array<'a>),
+    /// A whole number.
+    Int(i64),
+    /// A text.
+    Text(String),
+    /// Python's `None`.
+    None,
     /// A dictionary, in the order given.
     Dict(Vec<(String, Value<'a>)>),
     /// A `torch.nn.ParameterDict` of trainable parameters, in the order given.
@@ -94,6 +100,18 @@ impl<'a> Pickler<'a> {
                 pickler.value(key, value)
             }),
             Value::ParameterDict(entries) => self.parameter_dict(entries),
+            Value::Int(value) => {
+                self.signed(*value);
+                Ok(())
+            }
+            Value::Text(text) => {
+                self.text(text);
+                Ok(())
+            }
+            Value::None => {
+                self.code.push(op::NONE);
+                Ok(())
+            }
         }
     }
 
@@ -212,16 +230,20 @@ impl<'a> Pickler<'a> {
         self.code.push(op::TUPLE);
     }
 
+    /// A size or position; what fits into memory is far from the sign bit.
     fn integer(&mut self, value: usize) {
+        self.signed(value as i64);
+    }
+
+    fn signed(&mut self, value: i64) {
         match i32::try_from(value) {
             Ok(small) => {
                 self.code.push(op::BININT);
                 self.code.extend(small.to_le_bytes());
             }
-            // What fits into memory is far from the sign bit.
             Err(_) => {
                 self.code.extend([op::LONG1, 8]);
-                self.code.extend((value as u64).to_le_bytes());
+                self.code.extend(value.to_le_bytes());
             }
         }
     }

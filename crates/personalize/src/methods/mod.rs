@@ -42,9 +42,13 @@ pub fn fresh(
     Ok(match recipe.method.as_str() {
         "vico" => {
             let draw = Draw::new(recipe.seed);
-            Box::new(Vico::new(sites, word, recipe.rates(), &draw, device))
+            let fresh = Vico::new(sites, word, recipe.rates(), &draw, device);
+            Box::new(fresh.with_vectors(recipe.vectors, device))
         }
-        "textual-inversion" => Box::new(TextualInversion::new(word, recipe.lr_token, device)),
+        "textual-inversion" => {
+            let token = word.repeat(recipe.vectors);
+            Box::new(TextualInversion::new(token, recipe.vectors, recipe.lr_token, device))
+        }
         other => return Err(unknown(other)),
     })
 }

@@ -22,11 +22,12 @@ pub struct TextualInversion {
 }
 
 impl TextualInversion {
-    /// The token starts from a class word's embedding `[width]`.
-    pub fn new(word: Vec<f32>, learning_rate: f64, device: &Device) -> Self {
+    /// The token's vectors `[vectors, width]` start as they are given: as a class word's
+    /// embedding each.
+    pub fn new(token: Vec<f32>, vectors: usize, learning_rate: f64, device: &Device) -> Self {
         let mut params = Params::default();
-        let width = word.len();
-        params.insert(TOKEN, Param::new(word, &[1, width], device));
+        let shape = [vectors, token.len() / vectors];
+        params.insert(TOKEN, Param::new(token, &shape, device));
         Self { params, learning_rate }
     }
 

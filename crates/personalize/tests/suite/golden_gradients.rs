@@ -23,7 +23,7 @@ use super::{
 
 const TOLERANCE: f64 = 1e-4;
 
-fn batch(golden: &Golden) -> Batch {
+pub fn batch(golden: &Golden) -> Batch {
     Batch {
         latents: image(golden, "x0"),
         references: image(golden, "xr"),
@@ -142,14 +142,18 @@ fn whole_tape(tiny: &Tiny, vico: &Vico, batch: &Batch, inputs: Inputs) -> Gradie
 
 #[test]
 fn replay_gives_the_gradients_of_the_whole_tape() {
+    assert_replay_as_whole(&Tiny::open(), 2e-5);
+}
+
+/// Checks that no gradient differs by more than `most` of its largest value.
+pub fn assert_replay_as_whole(tiny: &Tiny, most: f64) {
     let golden = Golden::open("vico_grad.safetensors");
-    let tiny = Tiny::open();
     let vico = tiny.vico("placeholder_embedding", STILL);
     let batch = batch(&golden);
     let replayed = vico.evaluate(&tiny.frozen(), &batch).gradients;
     let context = tiny.text.forward(&batch.prompts, Some(vico.token()));
-    let inputs = inputs(&golden, &tiny, &batch, context);
-    let whole = whole_tape(&tiny, &vico, &batch, inputs);
+    let inputs = inputs(&golden, tiny, &batch, context);
+    let whole = whole_tape(tiny, &vico, &batch, inputs);
     let names = |g: &Gradients| g.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
     let trained: Vec<String> = vico.params().iter().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(names(&replayed), trained, "every trained tensor has a gradient by replay");
@@ -162,5 +166,5 @@ fn replay_gives_the_gradients_of_the_whole_tape() {
         })
         .collect();
     let worst = errors.iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
-    assert!(*worst.1 < 2e-5, "{} differs by {:.1e}", worst.0, worst.1);
+    assert!(*worst.1 < most, "{} differs by {:.1e}", worst.0, worst.1);
 }

@@ -5,4 +5,7 @@ mod golden_gradients;
 mod golden_otsu;
 mod golden_sampling;
 mod golden_training;
+mod not_finite;
+mod precision;
+mod textual_inversion;
 mod tiny;

@@ -11,10 +11,19 @@ use engine::{
     params::{Param, Params},
 };
 use golden::Golden;
-use personalize::methods::{
-    Frozen,
-    vico::{Rates, TOKEN, Vico, reference::Positions},
+use personalize::{
+    FrozenWeights,
+    methods::{
+        Frozen,
+        vico::{Rates, TOKEN, Vico, reference::Positions},
+    },
 };
+
+/// The small pipeline with its weights kept in a way of choice.
+pub fn kept(frozen_weights: FrozenWeights) -> Base {
+    let device = engine::cpu();
+    Base::open(&golden::path("tiny-sd"), &device).unwrap().kept(&frozen_weights.on(&device))
+}
 
 pub struct Tiny {
     pub text: TextEncoder,
@@ -24,7 +33,10 @@ pub struct Tiny {
 
 impl Tiny {
     pub fn open() -> Self {
-        let base = Base::open(&golden::path("tiny-sd"), &engine::cpu()).unwrap();
+        Self::of(&kept(FrozenWeights::default()))
+    }
+
+    pub fn of(base: &Base) -> Self {
         Self {
             text: base.text_encoder().unwrap(),
             unet: base.unet().unwrap(),

@@ -6,6 +6,7 @@ pub mod denoiser;
 pub mod inject;
 pub mod loss;
 pub mod mask;
+pub mod official;
 pub mod reference;
 
 use std::convert::Infallible;
@@ -71,6 +72,16 @@ impl Vico {
         let width = token.len();
         params.insert(TOKEN, Param::new(token, &[1, width], device));
         Self { sites, params, rates }
+    }
+
+    /// The same with several vectors for the token, which start alike (Gal et
+    /// al. 2022) and come apart because they stand in different places.
+    pub fn with_vectors(mut self, vectors: usize, device: &Device) -> Self {
+        let token = self.token();
+        let width = token.dims()[1];
+        let values = engine::values(token.narrow(0, 0, 1)).repeat(vectors);
+        self.params.insert(TOKEN, Param::new(values, &[vectors, width], device));
+        self
     }
 
     /// From parameters that were learned before.

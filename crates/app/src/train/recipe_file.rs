@@ -1,0 +1,214 @@
+//! Recipes that a user writes: any part of what a run folder's `recipe.toml`
+//! holds, which is itself one.
+
+use std::{fs, path::Path};
+
+use personalize::Recipe;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::Options;
+use crate::{
+    Error, LoraFile, Result,
+    run_folder::{Inputs, Outputs, RECIPE_LIMIT, Run},
+};
+
+/// A recipe file. What was typed beside it wins.
+pub struct RecipeFile {
+    path: std::path::PathBuf,
+    /// Parts of [`Recipe`].
+    recipe: Table,
+    inputs: PartOfInputs,
+    outputs: PartOfOutputs,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PartOfInputs {
+    photos: Option<std::path::PathBuf>,
+    base: Option<std::path::PathBuf>,
+    loras: Vec<LoraFile>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PartOfOutputs {
+    adapter: Option<std::path::PathBuf>,
+    without_photos: bool,
+    checkpoint_every: Option<u64>,
+    preview_every: Option<u64>,
+    preview_prompts: Vec<String>,
+}
+
+impl RecipeFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it is no TOML, or has a key that no recipe has; the nearest is named.
+    pub fn read(path: &Path) -> Result<Self> {
+        let wrong = |e: &dyn std::fmt::Display| Error::path(path, e);
+        let size = fs::metadata(path).map_err(|e| wrong(&e))?.len();
+        if size > RECIPE_LIMIT {
+            return Err(wrong(&format!("{size} bytes long, expected a recipe")));
+        }
+        let text = fs::read_to_string(path).map_err(|e| wrong(&e))?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a file; its path is for errors.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        let wrong = |e: &dyn std::fmt::Display| Error::path(path, e);
+        let mut table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&e))?;
+        known(&table).map_err(|what| wrong(&what))?;
+        let mut section = |name: &str| table.remove(name).unwrap_or(Value::Table(Table::new()));
+        let [recipe, inputs, outputs] = ["recipe", "inputs", "outputs"].map(&mut section);
+        let Value::Table(recipe) = recipe else { return Err(wrong(&"recipe is no section")) };
+        Ok(Self {
+            path: path.to_owned(),
+            recipe,
+            inputs: inputs.try_into().map_err(|e| wrong(&format!("inputs: {e}")))?,
+            outputs: outputs.try_into().map_err(|e| wrong(&format!("outputs: {e}")))?,
+        })
+    }
+
+    /// Fills in what was not typed, besides the recipe's own part.
+    pub(super) fn fill(&self, options: &mut Options) {
+        let Self { inputs, outputs, .. } = self;
+        let text = |name: &str| self.recipe.get(name).and_then(Value::as_str).map(str::to_owned);
+        options.photos = options.photos.take().or_else(|| inputs.photos.clone());
+        options.base = options.base.take().or_else(|| inputs.base.clone());
+        options.init_word = options.init_word.take().or_else(|| text("init_word"));
+        options.output = options.output.take().or_else(|| outputs.adapter.clone());
+        options.checkpoint_every = options.checkpoint_every.or(outputs.checkpoint_every);
+        options.preview_every = options.preview_every.or(outputs.preview_every);
+        options.without_photos |= outputs.without_photos;
+        if options.loras.is_empty() {
+            options.loras.clone_from(&inputs.loras);
+        }
+        if options.preview_prompts.is_empty() {
+            options.preview_prompts.clone_from(&outputs.preview_prompts);
+        }
+    }
+
+    /// A recipe with the file's values in place of its own.
+    ///
+    /// # Errors
+    /// If a value is of the wrong kind.
+    pub(super) fn over(&self, recipe: &Recipe) -> Result<Recipe> {
+        let wrong = |e: &dyn std::fmt::Display| Error::path(&self.path, e);
+        let mut table = Table::try_from(recipe).map_err(|e| wrong(&e))?;
+        overlay(&mut table, &self.recipe);
+        table.try_into().map_err(|e: toml::de::Error| wrong(&format!("recipe: {e}")))
+    }
+}
+
+/// Puts values in place of others, section by section.
+fn overlay(table: &mut Table, with: &Table) {
+    for (key, value) in with {
+        match (table.get_mut(key), value) {
+            (Some(Value::Table(inner)), Value::Table(with)) => overlay(inner, with),
+            _ => drop(table.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+/// Every key that a recipe may have, with some value.
+fn example() -> Table {
+    let run = Run {
+        recipe: Recipe::vico("toy", 512),
+        inputs: Inputs {
+            photos: "photos".into(),
+            base: "model".into(),
+            loras: vec![LoraFile { path: "lora".into(), weight: 1.0 }],
+            base_fingerprint: String::new(),
+        },
+        outputs: Outputs {
+            adapter: "adapter.safetensors".into(),
+            without_photos: false,
+            checkpoint_every: 0,
+            preview_every: 0,
+            preview_prompts: Vec::new(),
+        },
+    };
+    Table::try_from(run).expect("a run is plain data")
+}
+
+/// The dotted names of all keys in a table, sections' own included.
+fn names(table: &Table, prefix: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for (key, value) in table {
+        let name = format!("{prefix}{key}");
+        if let Value::Table(inner) = value {
+            all.extend(names(inner, &format!("{name}.")));
+        }
+        all.push(name);
+    }
+    all
+}
+
+/// Checks that every key is one that a recipe has.
+fn known(table: &Table) -> std::result::Result<(), String> {
+    let all = names(&example(), "");
+    let Some(unknown) = names(table, "").into_iter().find(|name| !all.contains(name)) else {
+        return Ok(());
+    };
+    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    let likeness = |name: &&String| {
+        let whole = strsim::jaro_winkler(&unknown, name);
+        let key = strsim::jaro_winkler(&last(&unknown), &last(name));
+        ((whole.max(key)) * 1e6) as u64
+    };
+    let nearest = all.iter().max_by_key(likeness).map(String::as_str).unwrap_or_default();
+    Err(format!("unknown key {unknown}; the nearest is {nearest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<RecipeFile> {
+        RecipeFile::parse(Path::new("r.toml"), text)
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_the_nearest() {
+        for (text, unknown, nearest) in [
+            ("[recipe]\nstepps = 3", "recipe.stepps", "recipe.steps"),
+            ("lr_tokens = 3", "lr_tokens", "recipe.lr_token"),
+            ("[recipes]", "recipes", "recipe"),
+            ("[outputs]\npreview_prompt = []", "outputs.preview_prompt", "outputs.preview_prompts"),
+            ("[inputs]\nlora = []", "inputs.lora", "inputs.loras"),
+        ] {
+            let refused = parse(text).err().unwrap().to_string();
+            let expected = format!("r.toml: unknown key {unknown}; the nearest is {nearest}");
+            assert_eq!(refused, expected);
+        }
+    }
+
+    #[test]
+    fn a_run_folders_recipe_is_one() {
+        let whole = toml::to_string(&example()).unwrap();
+        let mut options = Options::default();
+        let file = parse(&whole).unwrap();
+        file.fill(&mut options);
+        assert_eq!(options.init_word.as_deref(), Some("toy"));
+        assert_eq!(options.loras.len(), 1);
+        assert_eq!(file.over(&Recipe::vico("dog", 64)).unwrap(), Recipe::vico("toy", 512));
+    }
+
+    #[test]
+    fn wrong_kinds_of_values_are_named() {
+        let base = Recipe::vico("toy", 64);
+        let refused = |text: &str| match parse(text).and_then(|file| file.over(&base)) {
+            Ok(_) => panic!("{text}"),
+            Err(error) => error.to_string(),
+        };
+        assert!(refused("[recipe]\nsteps = \"many\"").contains("steps"));
+        assert!(refused("recipe = 3").contains("no section"));
+        assert!(refused("[inputs]\nbase = 3").contains("base"));
+        assert!(refused("[recipe\n").contains("r.toml"));
+    }
+}
