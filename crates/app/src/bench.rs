@@ -155,7 +155,8 @@ impl Bench<'_> {
         for (name, count) in [("sample-1", 1), ("sample-4", 4)] {
             let mut denoiser = parts.method.denoiser(&parts.request())?;
             let x = parts.latents("x", count);
-            self.case(name, || Ok(denoiser.predict(x.clone(), 500.0)?))?;
+            let level = parts.schedule.level(parts.schedule.len() / 2);
+            self.case(name, || Ok(denoiser.predict(x.clone(), level)?))?;
         }
         for (name, count) in [("train-1", 1), ("train-2", 2)] {
             let mut trained = parts.fresh();

@@ -28,7 +28,7 @@ pub struct Options {
 }
 
 /// The class word of the photos inside.
-const INIT_WORD: &str = "bear";
+const INIT_WORD: &str = "koala";
 
 /// What is drawn before, during and after.
 const PROMPTS: [&str; 6] = [

@@ -6,11 +6,11 @@ use std::{
 };
 
 use diffusion::Base;
-use formats::{Array, TensorFile, write_safetensors};
+use formats::{Array, write_safetensors};
 use images::{Picture, contact_sheet, write_png};
 use personalize::{
     Adapter, Error as RunError,
-    generate::{Drawn, Job, Model, Watch, generate},
+    generate::{Drawn, Init, Job, Model, Start, Watch, generate},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use crate::{
     adapter_file::{self, Reference},
     embeddings::Extras,
     estimate::Memory,
+    init::{self, INIT_LATENTS, InitLatents, LATENTS},
     lora::{LoraFile, open_base},
     pictures::{self, Made},
     repeat::{Recorded, hashes},
@@ -65,6 +66,10 @@ pub struct Options {
     pub output: PathBuf,
     /// Draw although the prompt lacks the placeholder.
     pub allow_no_placeholder: bool,
+    /// Picture to start from.
+    pub init_image: Option<PathBuf>,
+    /// How much of it may change, 0 to 1.
+    pub strength: f64,
     /// Latents to start from.
     pub init_latents: Option<PathBuf>,
     /// The first of them to use, counted from 0.
@@ -100,6 +105,8 @@ impl Default for Options {
             batch,
             output: PathBuf::new(),
             allow_no_placeholder: false,
+            init_image: None,
+            strength: 0.8,
             init_latents: None,
             init_row: 0,
             save_latents: None,
@@ -126,16 +133,16 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         recorded.check_base(&options.base, &base_fingerprint)?;
     }
     let adapter = Adapter::load(&options.adapter, device)?;
-    let row = options.init_row;
-    let start = options.init_latents.as_deref();
-    let start = start.map(|path| Start::read(path, row, &base)).transpose()?;
-    let job = job(options, &base, &adapter, start.as_ref())?;
+    let latents = options.init_latents.as_deref();
+    let latents =
+        latents.map(|path| InitLatents::read(path, options.init_row, &base)).transpose()?;
+    let job = job(options, &base, &adapter, latents.as_ref())?;
     let schedule = base.schedule();
     let plan = job.plan(&schedule)?;
-    if plan.len() != job.steps {
+    if plan.steps() != job.steps {
         events.note(format!(
             "the original DDIM takes {} steps where {} are asked for; so does this",
-            plan.len(),
+            plan.steps(),
             job.steps
         ));
     }
@@ -148,6 +155,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let base = way.keep(base);
     memory.check("lower --batch, --width or --height, name a --memory, or close other programs")?;
     adapter_file::compare(&adapter, &base, events)?;
+    let picture = options.init_image.as_deref();
+    let picture = picture.map(|path| init::encode(path, &base, size, device)).transpose()?;
 
     let extras = Extras::load(options, &adapter.info.placeholder, &base, events)?;
     let mut tokenizer = base.tokenizer()?;
@@ -187,16 +196,13 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         frozen_weights: way.weights(),
     };
     let mut writer = Writer { events, places, made, drawn: Vec::new(), failure: None };
-    let rows = start.map(|start| start.rows);
-    let result = generate(
-        &model,
-        method.as_ref(),
-        &job,
-        &prompts,
-        Some(&reference),
-        rows.as_deref(),
-        &mut writer,
-    );
+    let start = match (&latents, &picture) {
+        (Some(latents), _) => Start::Latents(&latents.rows),
+        (None, Some(picture)) => Start::Picture(picture),
+        (None, None) => Start::Noise,
+    };
+    let result =
+        generate(&model, method.as_ref(), &job, &prompts, Some(&reference), start, &mut writer);
     writer.finish(result, options.save_latents.as_deref())
 }
 
@@ -213,11 +219,16 @@ fn named(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn job(options: &Options, base: &Base, adapter: &Adapter, start: Option<&Start>) -> Result<Job> {
+fn job(
+    options: &Options,
+    base: &Base,
+    adapter: &Adapter,
+    start: Option<&InitLatents>,
+) -> Result<Job> {
     let size = adapter.info.recipe.size;
     let (width, height) = match start {
         None => (options.width.unwrap_or(size), options.height.unwrap_or(size)),
-        Some(start) => start.size(options)?,
+        Some(start) => start.size(options.width, options.height)?,
     };
     base.check_size(width, height)?;
     let rows = start.map_or(1, |start| start.rows.len());
@@ -239,63 +250,11 @@ fn job(options: &Options, base: &Base, adapter: &Adapter, start: Option<&Start>)
         seed: options.seed,
         count,
         batch: options.batch,
+        init: options
+            .init_image
+            .as_ref()
+            .map(|path| Init { image: path.display().to_string(), strength: options.strength }),
     })
-}
-
-/// Latents to start from.
-struct Start {
-    path: PathBuf,
-    rows: Vec<Vec<f32>>,
-    /// Pixels.
-    width: usize,
-    height: usize,
-}
-
-/// Names under which latents are looked for.
-const INIT_LATENTS: &str = "init_latents";
-const LATENTS: &str = "latents";
-
-impl Start {
-    /// Reads `init_latents`, else `latents`, else the only tensor of a file:
-    /// `[pictures, channels, height, width]`, from the `first` picture on.
-    fn read(path: &Path, first: usize, base: &Base) -> Result<Self> {
-        let file = TensorFile::open(path)?;
-        let names: Vec<&str> = file.names().collect();
-        let named = [INIT_LATENTS, LATENTS].into_iter().find(|name| file.contains(name));
-        let name = match (named, names.as_slice()) {
-            (Some(name), _) => name,
-            (None, [only]) => only,
-            _ => INIT_LATENTS,
-        };
-        let channels = base.configs().vae.latent_channels;
-        let shape = file.info(name)?.shape.clone();
-        let [count, found, h, w] = shape[..] else {
-            let what = format!("{name} has shape {shape:?}, expected [pictures, {channels}, h, w]");
-            return Err(Error::path(path, what));
-        };
-        if count <= first || found != channels || h == 0 || w == 0 {
-            let what = format!("{name} has shape {shape:?}, expected [pictures, {channels}, h, w]");
-            return Err(Error::path(path, what));
-        }
-        let values = file.f32(name)?;
-        let rows = values.chunks(channels * h * w).skip(first).map(<[f32]>::to_vec).collect();
-        let factor = base.configs().vae.factor();
-        Ok(Self { path: path.to_owned(), rows, width: w * factor, height: h * factor })
-    }
-
-    /// The latents decide the size; options may only agree.
-    fn size(&self, options: &Options) -> Result<(usize, usize)> {
-        let agrees = |typed: Option<usize>, own| typed.is_none_or(|typed| typed == own);
-        if agrees(options.width, self.width) && agrees(options.height, self.height) {
-            return Ok((self.width, self.height));
-        }
-        Err(Error::Usage(format!(
-            "{} holds latents for {}x{} pixels: leave --width and --height out",
-            self.path.display(),
-            self.width,
-            self.height
-        )))
-    }
 }
 
 /// Where the pictures go.

@@ -20,6 +20,7 @@ pub mod generate;
 pub mod hub;
 pub mod import;
 pub mod infotext;
+mod init;
 pub mod inspect;
 mod lora;
 pub mod mask;

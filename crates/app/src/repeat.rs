@@ -117,11 +117,13 @@ fn files(options: &Options) -> Vec<(PathBuf, &'static str)> {
         _ => None,
     };
     let latents = options.init_latents.clone().map(|path| (path, "--init-latents"));
+    let picture = options.init_image.clone().map(|path| (path, "--init-image"));
     let embeddings = options.embeddings.iter().map(|path| (path.clone(), "--embedding"));
     [(options.adapter.clone(), "--adapter")]
         .into_iter()
         .chain(photo)
         .chain(latents)
+        .chain(picture)
         .chain(embeddings)
         .collect()
 }

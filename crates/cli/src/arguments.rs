@@ -335,10 +335,12 @@ struct Generate {
     /// Guidance scale; 1 is none [default: 7.5]
     #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
     guidance: Option<f64>,
-    /// ddim (timesteps as in ViCo's program) or ddim-diffusers [default: ddim]
+    /// ddim (timesteps as in ViCo's program), ddim-diffusers, pndm, euler, euler-karras,
+    /// euler-leading, euler-a, heun, heun-karras, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde,
+    /// dpmpp-2m-sde-karras, unipc, unipc-karras or lcm [default: ddim]
     #[arg(long, value_name = "NAME")]
     sampler: Option<String>,
-    /// Fresh noise a step, 0 to 1 [default: 0]
+    /// Fresh noise a step of DDIM, 0 to 1 [default: 0]
     #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
     eta: Option<f64>,
     /// Width in pixels, a multiple of 8 [default: the training's]
@@ -362,6 +364,13 @@ struct Generate {
     /// Draw although the prompt lacks the placeholder (the mask then comes from its end)
     #[arg(long)]
     allow_no_placeholder: bool,
+    /// Start from a picture, made to fill the size, instead of noise alone
+    #[arg(long, value_name = "FILE", conflicts_with = "init_latents")]
+    init_image: Option<PathBuf>,
+    /// How much of --init-image may change: the share of the steps that are taken, 0 to 1
+    /// [default: 0.8]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    strength: Option<f64>,
     /// Start from the latents in a safetensors file, [pictures, 4, height/8, width/8]
     #[arg(long, value_name = "FILE")]
     init_latents: Option<PathBuf>,
@@ -404,7 +413,16 @@ impl Generate {
         options.allow_no_placeholder |= self.allow_no_placeholder;
         if self.init_latents.is_some() {
             (options.init_latents, options.init_row) = (self.init_latents, 0);
+            options.init_image = None;
         }
+        if self.init_image.is_some() {
+            (options.init_image, options.init_latents) = (self.init_image, None);
+        }
+        if self.strength.is_some() && options.init_image.is_none() {
+            let advice = "--strength says how much of a picture may change: add --init-image FILE";
+            return Err(app::Error::Usage(advice.into()));
+        }
+        put(self.strength, &mut options.strength);
         options.save_latents = self.save_latents;
         Ok(options)
     }
@@ -415,7 +433,8 @@ impl Generate {
             recorded.base = None;
         }
         let photo = self.reference.as_ref().map(PathBuf::from);
-        let typed = [&self.adapter, &self.init_latents, &photo].into_iter().flatten();
+        let typed =
+            [&self.adapter, &self.init_image, &self.init_latents, &photo].into_iter().flatten();
         typed.chain(&self.embedding).for_each(|path| recorded.forgive(path));
     }
 }

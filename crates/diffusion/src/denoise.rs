@@ -4,15 +4,16 @@ use engine::Tensor;
 
 use crate::{
     Result,
+    schedule::Level,
     unet::{Plain, UNet},
 };
 
-/// What a sampler asks: the noise in the latents at a timestep. Guidance,
+/// What a sampler asks: the noise in the latents at a level of noise. Guidance,
 /// prompts and methods are the denoiser's own business.
 pub trait Denoiser {
     /// # Shapes
     /// `latents [batch, height, width, channels]`; the result has the same.
-    fn predict(&mut self, latents: Tensor<4>, timestep: f64) -> Result<Tensor<4>>;
+    fn predict(&mut self, latents: Tensor<4>, at: Level) -> Result<Tensor<4>>;
 }
 
 /// The model alone, guided by text.
@@ -27,10 +28,10 @@ pub struct TextDenoiser<'a> {
 }
 
 impl Denoiser for TextDenoiser<'_> {
-    fn predict(&mut self, latents: Tensor<4>, timestep: f64) -> Result<Tensor<4>> {
+    fn predict(&mut self, latents: Tensor<4>, at: Level) -> Result<Tensor<4>> {
         let guided_pass = self.context.dims()[0] > 1;
         let rows = latents.repeat_dim(0, if guided_pass { 2 } else { 1 });
-        let predicted = self.unet.forward(rows, &[timestep], &self.context, &mut Plain);
+        let predicted = self.unet.forward(rows, &[at.timestep], &self.context, &mut Plain);
         Ok(if guided_pass { guided(predicted, self.guidance) } else { predicted })
     }
 }

@@ -26,5 +26,5 @@ pub use base::Base;
 pub use embedding::{Embedding, EmbeddingFormat};
 pub use error::{Error, Result};
 pub use lora::Lora;
-pub use schedule::Schedule;
+pub use schedule::{Level, Schedule};
 pub use tokenizer::{Placeholder, Prompt, Tokenizer};

@@ -4,6 +4,30 @@ use engine::Tensor;
 
 use crate::config::ScheduleConfig;
 
+/// How noisy latents are: `sqrt(alpha) picture + sqrt(1 - alpha) noise`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// The timestep that the model is told; some samplers ask between two.
+    pub timestep: f64,
+    /// `alphas_cumprod`: the fraction of signal power left, 1 for no noise.
+    pub alpha: f64,
+}
+
+impl Level {
+    /// No noise at all.
+    pub const CLEAN: Self = Self { timestep: 0.0, alpha: 1.0 };
+
+    /// The level at which the noise is `sigma` times as strong as the picture.
+    pub fn at_sigma(timestep: f64, sigma: f64) -> Self {
+        Self { timestep, alpha: 1.0 / (1.0 + sigma * sigma) }
+    }
+
+    /// Noise over signal, `sqrt((1 - alpha) / alpha)`.
+    pub fn sigma(&self) -> f64 {
+        ((1.0 - self.alpha) / self.alpha).sqrt()
+    }
+}
+
 /// `alphas_cumprod` of the forward process (Ho et al. 2020), computed in f64
 /// and rounded once, as the original latent-diffusion program does it.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +79,14 @@ impl Schedule {
     /// If `t` is not below [`Schedule::len`].
     pub fn alpha(&self, t: usize) -> f64 {
         self.alphas_cumprod[t]
+    }
+
+    /// The level of timestep `t`.
+    ///
+    /// # Panics
+    /// If `t` is not below [`Schedule::len`].
+    pub fn level(&self, t: usize) -> Level {
+        Level { timestep: t as f64, alpha: self.alpha(t) }
     }
 
     /// `sqrt(a_t) x0 + sqrt(1 - a_t) noise`, each sample at its own timestep.

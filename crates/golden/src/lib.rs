@@ -21,6 +21,12 @@ pub fn path(name: &str) -> PathBuf {
     dir().join(name)
 }
 
+/// A file or folder of `fixtures`, which stays the same when `VICO_GOLDEN_DIR`
+/// names other golden numbers.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
+}
+
 /// `manifest.json`.
 ///
 /// # Panics
@@ -50,7 +56,27 @@ impl Golden {
     /// # Panics
     /// If the file is missing or damaged.
     pub fn open(name: &str) -> Self {
-        Self { file: TensorFile::open(path(name)).unwrap_or_else(|e| panic!("{e}")) }
+        Self::at(path(name))
+    }
+
+    /// A file of [`fixture`].
+    ///
+    /// # Panics
+    /// If the file is missing or damaged.
+    pub fn fixture(name: &str) -> Self {
+        Self::at(fixture(name))
+    }
+
+    fn at(path: PathBuf) -> Self {
+        Self { file: TensorFile::open(path).unwrap_or_else(|e| panic!("{e}")) }
+    }
+
+    /// What the file says of itself.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn metadata(&self, key: &str) -> &str {
+        self.file.metadata().get(key).unwrap_or_else(|| panic!("no metadata {key}"))
     }
 
     /// Values of a tensor.

@@ -23,5 +23,5 @@ pub use overlay::overlay;
 pub use photo::read_photo;
 pub use picture::Picture;
 pub use png_file::{read_png_text, write_png};
-pub use resize::{Filter, resize};
+pub use resize::{Filter, cover, resize};
 pub use sheet::{contact_sheet, labelled_sheet};

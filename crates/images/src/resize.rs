@@ -49,6 +49,25 @@ pub fn resize(picture: &Picture, width: usize, height: usize, filter: Filter) ->
     convolve(&rows_resized, width, height, filter)
 }
 
+/// Resizes a picture so that it covers `width` x `height` pixels, and cuts the middle of that size
+/// out of it. Nothing is distorted, by more than the rounding of one side to whole pixels.
+///
+/// # Panics
+///
+/// If `width` or `height` is zero, or a side has 2^32 pixels or more.
+#[must_use]
+pub fn cover(picture: &Picture, width: usize, height: usize, filter: Filter) -> Picture {
+    let share = |new: usize, old: usize| new as f64 / old as f64;
+    let scale = share(width, picture.width()).max(share(height, picture.height()));
+    let side = |old: usize, least: usize| ((old as f64 * scale).round() as usize).max(least);
+    let (wide, high) = (side(picture.width(), width), side(picture.height(), height));
+    let resized = resize(picture, wide, high, filter);
+    let (left, top) = ((wide - width) / 2, (high - height) / 2);
+    let middle = |row: &[u8]| row[3 * left..3 * (left + width)].to_vec();
+    let rows = resized.rows().skip(top).take(height);
+    Picture::from_rgb(width, height, rows.flat_map(middle).collect())
+}
+
 fn convolve(picture: &Picture, width: usize, height: usize, filter: Filter) -> Picture {
     let rgb = PixelType::U8x3;
     let old = ImageRef::new(side(picture.width()), side(picture.height()), picture.rgb(), rgb)

@@ -3,10 +3,10 @@
 use diffusion::{
     Placeholder, Prompt, Schedule, Tokenizer,
     layout::{from_nchw, to_nchw},
-    sampler::{self, Sampler, Settings, Step},
+    sampler::{self, Plan, Sampler, Settings},
     text::TextEncoder,
     unet::UNet,
-    vae::Decoder,
+    vae::{Decoder, Posterior},
 };
 use engine::{Tensor, rng::TorchRng};
 use images::Picture;
@@ -35,6 +35,15 @@ pub struct Model<'a> {
     pub channels: usize,
 }
 
+/// A picture to begin with, and how much of it may change.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Init {
+    /// The picture, as it was typed.
+    pub image: String,
+    /// The share of the steps that are taken, 0 to 1.
+    pub strength: f64,
+}
+
 /// What to draw.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Job {
@@ -60,6 +69,9 @@ pub struct Job {
     pub count: usize,
     /// Pictures in one pass; changes speed and memory, never a picture.
     pub batch: usize,
+    /// Begins with a picture and not with noise alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<Init>,
 }
 
 impl Job {
@@ -77,11 +89,12 @@ impl Job {
             seed: 0,
             count: 1,
             batch: 1,
+            init: None,
         }
     }
 
     /// Checks the values that no model is needed for, and lays out the steps.
-    pub fn plan(&self, schedule: &Schedule) -> Result<Vec<Step>> {
+    pub fn plan(&self, schedule: &Schedule) -> Result<Plan> {
         let wrong = |option: &str, found: String, expected: &str| Error::Setting {
             option: option.into(),
             found,
@@ -98,7 +111,11 @@ impl Job {
             return Err(wrong("--batch", self.batch.to_string(), "a number from 1 to 256"));
         }
         let sampler: Sampler = self.sampler.parse()?;
-        Ok(sampler.plan(schedule, &Settings { steps: self.steps, eta: self.eta })?)
+        let plan = sampler.plan(schedule, &Settings { steps: self.steps, eta: self.eta })?;
+        Ok(match &self.init {
+            Some(init) => plan.shortened(init.strength)?,
+            None => plan,
+        })
     }
 
     /// Tokenises the prompts.
@@ -174,38 +191,53 @@ pub trait Watch {
     fn picture(&mut self, drawn: Drawn) -> Result<()>;
 }
 
-/// Draws a job's pictures. `start` gives the latents to start from, a row of
-/// `channels * height * width` values each, in place of the seeds' noise.
+/// What a picture starts from.
+#[derive(Clone, Copy)]
+pub enum Start<'a> {
+    /// The noise of its seed.
+    Noise,
+    /// Given latents in place of that noise, a row of `channels * height *
+    /// width` values each.
+    Latents(&'a [Vec<f32>]),
+    /// An encoded picture under the noise of its seed: latents are drawn from
+    /// the posterior first and then the noise, as diffusers'
+    /// `StableDiffusionImg2ImgPipeline` does it.
+    Picture(&'a Posterior),
+}
+
+/// Draws a job's pictures.
 pub fn generate(
     model: &Model,
     method: &dyn Method,
     job: &Job,
     prompts: &Prompts,
     reference: Option<&Tensor<4>>,
-    start: Option<&[Vec<f32>]>,
+    start: Start,
     watch: &mut dyn Watch,
 ) -> Result<()> {
     let plan = job.plan(model.schedule)?;
     let request = Request { unet: model.unet, text: model.text, prompts, job, reference };
     let mut denoiser = method.denoiser(&request)?;
     let shape = [model.channels, job.height / model.factor, job.width / model.factor];
-    let total = job.count * plan.len();
+    let steps = plan.evaluations();
     for first in (0..job.count).step_by(job.batch) {
         let count = job.batch.min(job.count - first);
         let mut rows: Vec<Row> =
             (first..first + count).map(|i| Row::new(i, job.seed, shape, start)).collect();
         let device = model.text.device();
-        let latents = stack(rows.iter().map(|row| row.start.clone()), shape, &device);
+        let noise = stack(rows.iter().map(|row| row.start.clone()), shape, &device);
+        let pictures: Option<Vec<_>> = rows.iter().map(|row| row.picture.clone()).collect();
+        let pictures = pictures.map(|rows| stack(rows.into_iter(), shape, &device));
         let mut failure = None;
         let result = sampler::sample(
             &plan,
             denoiser.as_mut(),
-            latents,
+            plan.start(noise, pictures),
             &mut || stack(rows.iter_mut().map(Row::noise), shape, &device),
             &mut |i, x| {
-                let done = first * plan.len() + (i + 1) * count;
-                let followed = finite(x, i, plan.len(), first, job.seed);
-                followed.and_then(|()| watch.step(done, total)).map_err(|e| {
+                let done = first * steps + (i + 1) * count;
+                let followed = finite(x, i, steps, first, job.seed);
+                followed.and_then(|()| watch.step(done, job.count * steps)).map_err(|e| {
                     failure = Some(e);
                     diffusion::Error::Sampling("ended by its watcher".into())
                 })
@@ -230,15 +262,25 @@ struct Row {
     seed: u64,
     rng: TorchRng,
     start: Vec<f32>,
+    /// Latents of the picture it begins with.
+    picture: Option<Vec<f32>>,
 }
 
 impl Row {
-    fn new(index: usize, seed: u64, shape: [usize; 3], start: Option<&[Vec<f32>]>) -> Self {
+    fn new(index: usize, seed: u64, shape: [usize; 3], start: Start) -> Self {
         let seed = seed.wrapping_add(index as u64);
         let mut rng = TorchRng::new(seed);
-        let noise = rng.randn(shape.iter().product());
-        let start = start.map_or(noise, |rows| rows[index].clone());
-        Self { index, seed, rng, start }
+        let count = shape.iter().product();
+        let picture = match start {
+            Start::Picture(posterior) => Some(sampled(posterior, rng.randn(count), shape)),
+            _ => None,
+        };
+        let noise = rng.randn(count);
+        let start = match start {
+            Start::Latents(rows) => rows[index].clone(),
+            _ => noise,
+        };
+        Self { index, seed, rng, start, picture }
     }
 
     fn noise(&mut self) -> Vec<f32> {
@@ -256,6 +298,12 @@ impl Row {
         let Self { index, seed, start, .. } = self;
         Ok(Drawn { index, seed, picture, latents: to_nchw(latents).0, start, shape })
     }
+}
+
+/// Latents drawn from a posterior by given noise, in files' order.
+fn sampled(posterior: &Posterior, noise: Vec<f32>, [c, h, w]: [usize; 3]) -> Vec<f32> {
+    let noise = from_nchw(noise, [1, c, h, w], &posterior.mean().device());
+    to_nchw(posterior.sample(noise)).0
 }
 
 fn stack(

@@ -53,7 +53,7 @@ impl Base<'_> {
         let (unet, guidance) = (self.unet, how.guidance);
         let mut denoiser = TextDenoiser { unet, context, guidance };
         let settings = Settings { steps: how.steps, eta: 0.0 };
-        let plan = Sampler::Ddim.plan(self.schedule, &settings)?;
+        let plan = Sampler::default().plan(self.schedule, &settings)?;
         let count = height * width * channels;
         let noise: Vec<f32> =
             seeds.iter().flat_map(|&seed| TorchRng::new(seed).randn(count)).collect();

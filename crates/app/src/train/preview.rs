@@ -5,7 +5,7 @@ use images::{Picture, labelled_sheet, write_png};
 use personalize::{
     Result as RunResult,
     dataset::Dataset,
-    generate::{Drawn, Job, Model, Watch, generate},
+    generate::{Drawn, Job, Model, Start, Watch, generate},
     masks::{self, MaskView},
     methods::Frozen,
     trainer::Trainer,
@@ -62,7 +62,7 @@ impl Preview {
             let prompts = job.prompts(parts.tokenizer, parts.placeholder(method), false)?;
             let mut watch = Collect { events: logged, drawn: Vec::new() };
             let reference = Some(&reference);
-            generate(&model, method, &job, &prompts, reference, None, &mut watch)?;
+            generate(&model, method, &job, &prompts, reference, Start::Noise, &mut watch)?;
             rows.push((prompt.clone(), watch.drawn));
         }
         let step = trainer.steps();

@@ -117,6 +117,51 @@ fn latents_go_out_and_in() {
 }
 
 #[test]
+fn a_picture_is_a_start() {
+    let place = trained();
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    let draw = |output: &str, more: &[&str]| {
+        place.generate("a *", output, &[&["--init-image", "photos/0.png"], more].concat())
+    };
+    let shape = ["--width", "128", "--height", "64", "--sampler", "euler"];
+    draw("weak.png", &[&shape[..], &["--strength", "0.4", "--seed", "1"]].concat()).done();
+    draw("strong.png", &[&shape[..], &["--strength", "1", "--seed", "1"]].concat()).done();
+    let picture = read_photo(place.path("weak.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (128, 64));
+    assert_ne!(pixels("weak.png"), pixels("strong.png"));
+    let two = ["--strength", "0.4", "--count", "2", "--batch", "2"];
+    draw("two", &[&shape[..], &two].concat()).done();
+    assert_eq!(pixels("two/picture-0001.png"), pixels("weak.png"));
+    let texts = read_png_text(place.path("weak.png")).unwrap();
+    let (_, text) = texts.iter().find(|(keyword, _)| keyword == "vico").unwrap();
+    let value: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(value["job"]["init"]["strength"], 0.4);
+    assert_eq!(value["job"]["init"]["image"], "photos/0.png");
+
+    place.run(&["generate", "--from", "weak.png", "--output", "again.png"]).done();
+    assert_eq!(pixels("again.png"), pixels("weak.png"));
+
+    draw("x.png", &["--strength", "0.3"]).failed(2, &["none of the 3 steps"]);
+    draw("x.png", &["--strength", "2"]).failed(2, &["strength is 2"]);
+    draw("x.png", &["--init-latents", "x"]).failed(2, &["cannot be used with"]);
+    let more = ["--init-image", "nowhere.png"];
+    place.generate("a *", "x.png", &more).failed(1, &["nowhere.png"]);
+    place.generate("a *", "x.png", &["--strength", "0.5"]).failed(2, &["--init-image"]);
+}
+
+#[test]
+fn every_sampler_can_be_typed() {
+    let place = trained();
+    for name in ["pndm", "euler-a", "heun-karras", "dpmpp-2m-sde-karras", "unipc", "lcm"] {
+        let output = format!("{name}.png");
+        place.generate("a *", &output, &["--sampler", name]).done();
+        let said = place.run(&["inspect", &output]).done().said();
+        assert!(said.contains(name), "{said}");
+    }
+    place.generate("a *", "x.png", &["--sampler", "hoin"]).failed(2, &["did you mean heun?"]);
+}
+
+#[test]
 fn the_mask_is_a_picture() {
     let place = trained();
     let base = base();

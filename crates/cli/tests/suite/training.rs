@@ -39,7 +39,7 @@ fn a_training_leaves_an_adapter_and_a_run_folder() {
         place.list("adapter.run/checkpoints"),
         ["step-000002.safetensors", "step-000004.safetensors"]
     );
-    assert_eq!(place.list("adapter.run/previews"), ["step-000004.png"]);
+    assert_eq!(place.list("adapter.run/previews"), ["step-000000.png", "step-000004.png"]);
     assert_eq!(place.list("adapter.run/masks"), ["step-000002.png", "step-000004.png"]);
     let metrics = fs::read_to_string(place.path("adapter.run/metrics.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> =
@@ -170,4 +170,24 @@ fn an_interrupted_training_ends_at_the_same_bits() {
     whole.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).done();
     let adapter = "adapter.safetensors";
     assert_eq!(bytes(place.path(adapter)), bytes(whole.path(adapter)));
+}
+
+#[test]
+fn textual_inversion_learns_the_token_alone() {
+    let place = Place::new();
+    place.train(&["--method", "textual-inversion"]).done();
+    let learned = learned(&place.path("adapter.safetensors"));
+    let learned: Vec<&str> = learned
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|n| !n.starts_with("photos"))
+        .collect();
+    assert_eq!(learned, ["placeholder_embedding"]);
+    place.generate("a photo of * on the beach", "out.png", &[]).done();
+    assert!(place.path("out.png").is_file());
+    let again = Place::new();
+    again
+        .train(&["--method", "textual-inversion", "--lr-attention", "1e-4"])
+        .failed(2, &["--lr-attention"]);
+    again.train(&["--method", "dreambooth"]).failed(2, &["textual-inversion"]);
 }

@@ -1,4 +1,4 @@
-use diffusion::sampler::{compvis_timesteps, diffusers_timesteps};
+use diffusion::sampler::{Plan, Sampler, Settings};
 use golden::{Golden, assert_close};
 
 use super::{image, tiny, values};
@@ -29,25 +29,54 @@ fn golden_add_noise() {
     assert_close("diffusers.add_noise", &got, &golden.f32("diffusers.add_noise"), 1e-5);
 }
 
+/// The sampler whose timesteps and sigmas a case holds.
+fn sampler(case: &str) -> &str {
+    match case {
+        "compvis_ddim" => "ddim",
+        "ddim" => "ddim-diffusers",
+        "euler_ancestral" => "euler-a",
+        "euler_leading" => "euler-leading",
+        "dpmpp_2m" => "dpmpp-2m",
+        "dpmpp_2m_karras" => "dpmpp-2m-karras",
+        other => other,
+    }
+}
+
+/// The plan of a case, `CASE.STEPS`.
+fn plan(case: &str) -> Plan {
+    let (case, steps) = case.split_once('.').unwrap();
+    let (sampler, steps): (Sampler, usize) =
+        (sampler(case).parse().unwrap(), steps.parse().unwrap());
+    sampler.plan(&tiny().schedule(), &Settings { steps, eta: 0.0 }).unwrap()
+}
+
 #[test]
 fn golden_timesteps() {
     let golden = Golden::open("schedule.safetensors");
-    let schedule = tiny().schedule();
-    let mut checked = 0;
-    for name in golden.names() {
-        let parts: Vec<&str> = name.split('.').collect();
-        let ["timesteps", flavour @ ("ddim" | "compvis_ddim"), steps] = parts[..] else { continue };
-        let steps: usize = steps.parse().unwrap();
-        let got = match flavour {
-            "ddim" => {
-                let offset = schedule.config().steps_offset;
-                diffusers_timesteps(schedule.len(), steps, offset)
-            }
-            _ => compvis_timesteps(schedule.len(), steps),
-        };
-        let got: Vec<f32> = got.into_iter().rev().map(|t| t as f32).collect();
-        assert_eq!(got, golden.f32(&name), "{name}");
-        checked += 1;
+    for case in golden.cases_between("timesteps.", "") {
+        let name = format!("timesteps.{case}");
+        let mut got: Vec<f64> = plan(&case).levels().iter().map(|l| l.timestep).collect();
+        got.pop();
+        if case.starts_with("pndm") && got.len() > 1 {
+            // It looks at the end of its first step twice.
+            got.insert(2, got[1]);
+        }
+        super::assert_timesteps(&name, &got, &golden);
     }
-    assert!(checked >= 2, "both flavours have golden timesteps");
+}
+
+#[test]
+fn golden_sigmas() {
+    let golden = Golden::open("schedule.safetensors");
+    for case in golden.cases_between("sigmas.", "") {
+        let got: Vec<f32> = plan(&case).levels().iter().map(|l| l.sigma() as f32).collect();
+        let name = format!("sigmas.{case}");
+        let want = golden.f32(&name);
+        assert_close(&name, &got, &want, 1e-5);
+        // The small ones count as much as the large ones.
+        let logs = |sigmas: &[f32]| -> Vec<f32> {
+            sigmas.iter().filter(|&&s| s > 0.0).map(|s| s.ln()).collect()
+        };
+        assert_close(&name, &logs(&got), &logs(&want), 1e-5);
+    }
 }

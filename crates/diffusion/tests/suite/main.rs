@@ -9,6 +9,7 @@ mod golden_tokenizer;
 mod loras;
 mod opening;
 mod placeholder;
+mod sampler_names;
 
 use std::path::{Path, PathBuf};
 
@@ -54,4 +55,14 @@ fn timesteps(golden: &Golden, name: &str) -> Vec<f64> {
 
 fn values(x: Tensor<4>) -> Vec<f32> {
     to_nchw(x).0
+}
+
+/// Checks timesteps against golden ones. Those between whole ones are found from the
+/// logarithms of numbers that diffusers keeps in f32, of which 0.003 are a timestep.
+fn assert_timesteps(name: &str, got: &[f64], golden: &Golden) {
+    let want = golden.f32(name);
+    assert_eq!(got.len(), want.len(), "{name}");
+    for (got, want) in got.iter().zip(want) {
+        assert!((got - f64::from(want)).abs() < 5e-3, "{name}: {got}, expected {want}");
+    }
 }

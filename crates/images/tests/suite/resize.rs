@@ -1,6 +1,6 @@
 //! Resizing gives Pillow's bytes, a few of them rounded the other way.
 
-use images::{Filter, Picture, read_photo, resize};
+use images::{Filter, Picture, cover, read_photo, resize};
 
 use crate::fixture;
 
@@ -52,5 +52,27 @@ fn a_plain_picture_stays_plain() {
             let expected = Picture::filled(width, height, [255, 128, 3]);
             assert_eq!(resize(&plain, width, height, filter), expected);
         }
+    }
+}
+
+/// A picture whose columns and rows can be told apart by their colours.
+fn ramp(width: usize, height: usize) -> Picture {
+    let pixel = |i: usize| [(i % width) as u8, (i / width) as u8, 0];
+    Picture::from_rgb(width, height, (0..width * height).flat_map(pixel).collect())
+}
+
+#[test]
+fn covering_keeps_the_middle() {
+    let wide = cover(&ramp(40, 20), 20, 20, Filter::Lanczos);
+    assert_eq!((wide.pixel(0, 0), wide.pixel(19, 19)), ([10, 0, 0], [29, 19, 0]));
+    let high = cover(&ramp(20, 40), 20, 20, Filter::Lanczos);
+    assert_eq!((high.pixel(0, 0), high.pixel(19, 19)), ([0, 10, 0], [19, 29, 0]));
+}
+
+#[test]
+fn covering_fills_any_size() {
+    for (width, height) in [(7, 31), (64, 8), (1, 1), (33, 33)] {
+        let covered = cover(&Picture::filled(13, 29, [5, 6, 7]), width, height, Filter::Lanczos);
+        assert_eq!(covered, Picture::filled(width, height, [5, 6, 7]));
     }
 }

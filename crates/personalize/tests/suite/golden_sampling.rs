@@ -25,7 +25,7 @@ fn run(golden: &Golden, eta: f64, check: &mut dyn FnMut(usize, &Tensor<4>)) -> T
         positions: positions(golden, "p", "e")[0],
         guidance: golden::manifest()["guidance"].as_f64().unwrap(),
     };
-    let plan = Sampler::Ddim.plan(&tiny.schedule, &Settings { steps, eta }).unwrap();
+    let plan = Sampler::default().plan(&tiny.schedule, &Settings { steps, eta }).unwrap();
     let noises = if eta > 0.0 { golden.f32("eta1.noises") } else { Vec::new() };
     let mut noises = noises.chunks(n * c * h * w);
     let mut noise = || from_nchw(noises.next().unwrap().to_vec(), [n, c, h, w], &engine::cpu());
@@ -33,7 +33,8 @@ fn run(golden: &Golden, eta: f64, check: &mut dyn FnMut(usize, &Tensor<4>)) -> T
         check(i, x);
         Ok(())
     };
-    sample(&plan, &mut denoiser, image(golden, "init"), &mut noise, &mut watch).unwrap()
+    let start = plan.start(image(golden, "init"), None);
+    sample(&plan, &mut denoiser, start, &mut noise, &mut watch).unwrap()
 }
 
 #[test]

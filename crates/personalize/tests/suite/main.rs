@@ -7,5 +7,6 @@ mod golden_sampling;
 mod golden_training;
 mod not_finite;
 mod precision;
+mod samplers;
 mod textual_inversion;
 mod tiny;

@@ -1,6 +1,6 @@
 //! A tiny model and data for it.
 
-use diffusion::{Schedule, Tokenizer, base::Configs};
+use diffusion::{Schedule, Tokenizer, base::Configs, config::PerLevel};
 use engine::rng::TorchRng;
 use toybox::{base::Pairs, recipe};
 
@@ -15,6 +15,7 @@ pub fn configs() -> Configs {
     configs.text.max_position_embeddings = 8;
     configs.unet.block_out_channels = vec![16, 16, 32];
     configs.unet.sample_size = 8;
+    configs.unet.attention_head_dim = PerLevel::One(2);
     configs.vae.block_out_channels = vec![16, 16, 32];
     configs
 }

@@ -1,7 +1,7 @@
 //! Sampling with a reference.
 
 use diffusion::{
-    Result,
+    Level, Result,
     denoise::{Denoiser, guided},
     unet::UNet,
 };
@@ -47,12 +47,12 @@ impl VicoDenoiser<'_> {
 }
 
 impl Denoiser for VicoDenoiser<'_> {
-    fn predict(&mut self, latents: Tensor<4>, timestep: f64) -> Result<Tensor<4>> {
+    fn predict(&mut self, latents: Tensor<4>, at: Level) -> Result<Tensor<4>> {
         let branches = self.context.dims()[0];
-        let layers = self.layers(timestep);
+        let layers = self.layers(at.timestep);
         let mut inject = Inject { blocks: &self.blocks, layers: &layers };
         let both = latents.repeat_dim(0, branches);
-        let predicted = self.unet.forward(both, &[timestep], &self.context, &mut inject);
+        let predicted = self.unet.forward(both, &[at.timestep], &self.context, &mut inject);
         Ok(if branches == 2 { guided(predicted, self.guidance) } else { predicted })
     }
 }
