@@ -64,6 +64,15 @@ pub enum Command {
         #[arg(long, default_value_t = 5.0)]
         guidance: f64,
     },
+    /// Render five photos of an object, as `personal` learns them.
+    Photos {
+        /// The object, one of those held out or trained on.
+        #[arg(long)]
+        object: String,
+        /// The folder.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Write the model as a diffusers folder in f16.
     Export {
         /// The folder.

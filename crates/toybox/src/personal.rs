@@ -174,20 +174,7 @@ impl Study<'_> {
 
     /// Renders an object's photos, and writes them for the training.
     pub fn photos(&self, object: &str) -> Result<(usize, Vec<Rendering>)> {
-        let found = self.world.objects().iter().position(|o| o.name() == object);
-        let number = found.ok_or_else(|| Error::path("the world", format!("has no {object}")))?;
-        let folder = self.folder(object).join("photos");
-        fs::create_dir_all(&folder).map_err(|e| Error::path(&folder, e))?;
-        let render = |i: u64| {
-            let scene = Scene::ALL[(7 * i as usize + number) % Scene::ALL.len()];
-            self.world.plain(number, scene, data::FRESH + (1 << 20) + i, self.side)
-        };
-        let photos: Vec<Rendering> = (0..PHOTOS).map(render).collect();
-        for (i, photo) in photos.iter().enumerate() {
-            let path = folder.join(format!("{i:02}.png"));
-            write_png(path, &to_picture(photo, self.side), &[] as &[(&str, &str)])?;
-        }
-        Ok((number, photos))
+        photos(self.world, object, self.side, &self.folder(object).join("photos"))
     }
 
     fn folder(&self, object: &str) -> PathBuf {
@@ -244,6 +231,29 @@ impl Study<'_> {
         }
         Ok(labelled_sheet(&all, 4))
     }
+}
+
+/// Renders an object's photos, each in another scene, and writes them to a folder; its
+/// number in the world goes with them.
+pub fn photos(
+    world: &World,
+    object: &str,
+    side: usize,
+    folder: &Path,
+) -> Result<(usize, Vec<Rendering>)> {
+    let found = world.objects().iter().position(|o| o.name() == object);
+    let number = found.ok_or_else(|| Error::path("the world", format!("has no {object}")))?;
+    fs::create_dir_all(folder).map_err(|e| Error::path(folder, e))?;
+    let render = |i: u64| {
+        let scene = Scene::ALL[(7 * i as usize + number) % Scene::ALL.len()];
+        world.plain(number, scene, data::FRESH + (1 << 20) + i, side)
+    };
+    let photos: Vec<Rendering> = (0..PHOTOS).map(render).collect();
+    for (i, photo) in photos.iter().enumerate() {
+        let path = folder.join(format!("{i:02}.png"));
+        write_png(path, &to_picture(photo, side), &[] as &[(&str, &str)])?;
+    }
+    Ok((number, photos))
 }
 
 /// Timestep at which the masks are taken: little noise, clean features.

@@ -1,6 +1,7 @@
 //! The program as its users run it, on the small golden model.
 
 mod architecture;
+mod demo;
 mod documents;
 mod drawing;
 mod exchange;
