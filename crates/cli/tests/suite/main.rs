@@ -9,6 +9,7 @@ mod hub;
 mod hub_server;
 mod loras;
 mod mistakes;
+mod prompts;
 mod recipes;
 mod training;
 mod vico;

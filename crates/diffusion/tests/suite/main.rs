@@ -9,6 +9,7 @@ mod golden_tokenizer;
 mod loras;
 mod opening;
 mod placeholder;
+mod prompts;
 mod sampler_names;
 
 use std::path::{Path, PathBuf};

@@ -144,14 +144,13 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The prompts of a pass: without condition and with it, or with it alone where
-    /// there is no guidance.
-    fn rows(&self) -> Vec<Prompt> {
-        let mut rows = vec![self.prompts.positive.clone()];
-        if self.job.guidance != 1.0 {
-            rows.insert(0, self.prompts.negative.clone());
-        }
-        rows
+    /// The contexts of a pass, with the learned token `[vectors, width]` in place:
+    /// without condition and with it, or with it alone where there is no guidance.
+    ///
+    /// # Shapes
+    /// Result `[2 or 1, positions, width]`.
+    pub fn contexts(&self, token: Tensor<2>) -> Tensor<3> {
+        self.text.contexts(&self.prompts.rows(self.job.guidance), Some(token))
     }
 }
 
