@@ -151,7 +151,7 @@ struct Train {
     recipe: Option<PathBuf>,
     /// Folder of photos (JPEG, PNG, WebP) of one thing; four to seven are good
     photos: Option<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
     #[arg(long, value_name = "DIR|FILE|ID")]
     base: Option<PathBuf>,
@@ -268,7 +268,7 @@ impl Train {
 struct Mask {
     /// The photo
     photo: PathBuf,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
     #[arg(long, value_name = "DIR|FILE|ID")]
     base: PathBuf,
@@ -306,7 +306,7 @@ impl Mask {
 
 #[derive(Args)]
 struct Bench {
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
     #[arg(long, value_name = "DIR|FILE|ID")]
     base: PathBuf,

@@ -20,7 +20,7 @@ pub(super) struct Generate {
     /// Draw a picture again: all settings are those it carries, but for what is typed beside it
     #[arg(long, value_name = "PNG")]
     from: Option<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
     #[arg(long, value_name = "DIR|FILE|ID", required_unless_present = "from")]
     base: Option<PathBuf>,

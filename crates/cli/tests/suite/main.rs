@@ -11,6 +11,7 @@ mod loras;
 mod mistakes;
 mod prompts;
 mod recipes;
+mod sd2;
 mod training;
 mod vico;
 mod weights;

@@ -43,6 +43,8 @@ pub struct Tokenizer {
     bpe: Bpe,
     start: u32,
     end: u32,
+    /// What fills a prompt up behind its end.
+    pad: u32,
     positions: usize,
     /// Words with ids of their own, in lower case.
     added: Vec<(String, Range<u32>)>,
@@ -51,7 +53,8 @@ pub struct Tokenizer {
 /// A prompt as the text encoder takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    /// Start, words, end, and end again up to the encoder's positions.
+    /// Start, words, end, and padding (the end again, in Stable Diffusion 1.x) up to the
+    /// encoder's positions.
     pub ids: Vec<u32>,
     /// Where the placeholder's vectors go: `(position, vector)`; a placeholder
     /// of several vectors takes several positions.
@@ -105,7 +108,17 @@ impl Tokenizer {
         bpe.with_pre_tokenizer(Some(words().map_err(wrong)?));
         bpe.add_special_tokens([AddedToken::from(START, true), AddedToken::from(END, true)])
             .map_err(wrong)?;
-        Ok(Self { bpe, start, end, positions, added: Vec::new() })
+        Ok(Self { bpe, start, end, pad: end, positions, added: Vec::new() })
+    }
+
+    /// The same tokenizer, which fills prompts up with another token than their end.
+    ///
+    /// # Errors
+    /// If the vocabulary has no such token.
+    pub fn padded_with(self, token: &str) -> Result<Self> {
+        let unknown = || Error::Tokenizer(format!("its padding \"{token}\" is no token of it"));
+        let pad = self.bpe.token_to_id(token).ok_or_else(unknown)?;
+        Ok(Self { pad, ..self })
     }
 
     /// Number of ids.
@@ -229,7 +242,8 @@ impl Tokenizer {
         let end_of_text =
             kept.iter().position(|p| p.vector.is_none() && p.id == self.end).unwrap_or(kept.len())
                 + 1;
-        ids.resize(self.positions, self.end);
+        ids.push(self.end);
+        ids.resize(self.positions, self.pad);
         let placeholders = kept.iter().enumerate();
         let placeholders =
             placeholders.filter_map(|(i, p)| p.vector.map(|vector| (i + 1, vector))).collect();

@@ -11,6 +11,7 @@ mod opening;
 mod placeholder;
 mod prompts;
 mod sampler_names;
+mod sd2;
 
 use std::path::{Path, PathBuf};
 

@@ -102,7 +102,7 @@ pub struct Batch {
     pub latents: Tensor<4>,
     /// Clean latents of the reference photos.
     pub references: Tensor<4>,
-    /// Noise to add, and to find again.
+    /// Noise to add.
     pub noise: Tensor<4>,
     /// Timesteps.
     pub timesteps: Vec<usize>,
@@ -115,6 +115,11 @@ impl Batch {
     fn noisy(&self, schedule: &Schedule) -> (Tensor<4>, Vec<f64>) {
         let noisy = schedule.add_noise(self.latents.clone(), self.noise.clone(), &self.timesteps);
         (noisy, self.timesteps.iter().map(|&t| t as f64).collect())
+    }
+
+    /// What the U-Net is to predict of them: the noise or v.
+    fn target(&self, schedule: &Schedule) -> Tensor<4> {
+        schedule.target(self.latents.clone(), self.noise.clone(), &self.timesteps)
     }
 }
 

@@ -136,7 +136,7 @@ impl Vico {
         let (noisy, timesteps) = batch.noisy(frozen.schedule);
         Inputs {
             noisy,
-            noise: batch.noise.clone(),
+            target: batch.target(frozen.schedule),
             reference: batch.references.clone(),
             timesteps,
             context,
