@@ -1,5 +1,6 @@
 //! Arguments of the command line, and what they mean.
 
+mod evaluate;
 mod exchange;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::documents;
+use evaluate::Evaluate;
 use exchange::{Export, Import, Models};
 
 /// What was typed, ready to run.
@@ -31,6 +33,8 @@ pub enum Command {
     Train(Box<train::Options>),
     /// `vico generate`
     Generate(Box<generate::Options>),
+    /// `vico evaluate`
+    Evaluate(Box<app::evaluate::Options>),
     /// `vico mask`
     Mask(mask::Options),
     /// `vico import`
@@ -70,6 +74,7 @@ pub fn parse() -> app::Result<Arguments> {
     let command = match command {
         Typed::Train(typed) => Command::Train(Box::new(typed.options())),
         Typed::Generate(typed) => Command::Generate(Box::new(typed.options()?)),
+        Typed::Evaluate(typed) => Command::Evaluate(Box::new(typed.options())),
         Typed::Mask(typed) => Command::Mask(typed.options()),
         Typed::Import(typed) => Command::Import(typed.options()),
         Typed::Export(typed) => Command::Export(typed.options()),
@@ -110,6 +115,8 @@ enum Typed {
     Train(Box<Train>),
     /// Draw pictures with an adapter
     Generate(Box<Generate>),
+    /// Score pictures, or those an adapter draws, against photos and prompts
+    Evaluate(Box<Evaluate>),
     /// Show what an adapter takes for the object in a photo, layer by layer
     Mask(Mask),
     /// Make an adapter of the files of ViCo's own program
