@@ -125,7 +125,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
     let report = Report {
-        title: format!("How good {} is", study.concepts[0].name),
+        title: format!("Scores of {}", study.concepts[0].name),
         version: VERSION.into(),
         recipe: recipe.into_iter().chain(own).collect(),
         seconds,

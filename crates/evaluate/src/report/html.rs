@@ -188,7 +188,8 @@ fn concept(report: &Report, index: usize) -> Result<Markup> {
         section {
             h2 { (concept.name) }
             div.pictures.photos { @for photo in photos { (photo) } }
-            @if study.concepts.len() > 1 || methods.len() > 1 {
+            // Of a single concept it would be the table of methods once more.
+            @if study.concepts.len() > 1 {
                 div.scroll {
                     table { (heading("Method", &metrics)) tbody { (rows_of(&rows, &metrics)) } }
                 }
@@ -207,7 +208,7 @@ fn concept(report: &Report, index: usize) -> Result<Markup> {
     })
 }
 
-fn find<'a>(concept: &'a ConceptScores, prompt: usize) -> Option<&'a PromptScores> {
+fn find(concept: &ConceptScores, prompt: usize) -> Option<&PromptScores> {
     concept.prompts.iter().find(|scores| scores.index == prompt)
 }
 
@@ -254,10 +255,14 @@ fn sheet(report: &Report, methods: &[(&str, &ConceptScores)], prompt: usize) -> 
     let Some((.., text)) = strips.first() else { return Ok(html! {}) };
     Ok(html! {
         h3 { (text) }
-        @for (method, pictures, left, _) in &strips {
-            @if report.study.methods.len() > 1 { h4 { (method) } }
-            div.pictures { @for picture in pictures { (picture) } }
-            @if *left > 0 { p.more { "and " (left) " more" } }
+        div.strips {
+            @for (method, pictures, left, _) in &strips {
+                div {
+                    @if report.study.methods.len() > 1 { h4 { (method) } }
+                    div.pictures { @for picture in pictures { (picture) } }
+                    @if *left > 0 { p.more { "and " (left) " more" } }
+                }
+            }
         }
     })
 }

@@ -10,6 +10,7 @@ use images::read_photo;
 use crate::encoders::{cosine, fixture, unit};
 
 #[test]
+#[allow(clippy::print_stderr, reason = "its figures are what it is run for")]
 fn published_sizes() {
     let Some(folder) = std::env::var_os("VICO_ENCODERS_DIR") else { return };
     let photos = ["photo.png", "photo.jpg"].map(|name| read_photo(fixture(name)).unwrap());
