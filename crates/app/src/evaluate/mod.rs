@@ -109,9 +109,10 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let texts = scores::texts(&study, options.convention)?;
     let mut see = |path: Option<&Path>| {
         let Some(path) = path else { return Ok(None) };
-        let (part, started) = (format!("{}", path.display()), Instant::now());
+        let started = Instant::now();
         let seen = see(path, &study, &texts, compute, events)?;
-        seconds.insert(format!("encoding with {part}"), started.elapsed().as_secs_f64());
+        let part = format!("looking with {}", seen.encoder.name);
+        seconds.insert(part, started.elapsed().as_secs_f64());
         Ok::<_, Error>(Some(seen))
     };
     let (clip, dino) = (see(clip.as_deref())?, see(dino.as_deref())?);
