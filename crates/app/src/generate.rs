@@ -25,7 +25,7 @@ use output::{Places, Writer};
 use prompts::{Typed, texts};
 
 pub use options::Options;
-pub(crate) use output::writable;
+pub(crate) use output::{NAME, SHEET, writable};
 
 /// Draws pictures.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {

@@ -13,6 +13,7 @@ mod compute;
 mod embeddings;
 mod error;
 mod estimate;
+pub mod evaluate;
 mod event;
 pub mod export;
 pub mod generate;

@@ -1,6 +1,7 @@
 //! Arguments of the command line, and what they mean.
 
 mod draw;
+mod evaluate;
 mod exchange;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 
 use crate::documents;
 use draw::Generate;
+use evaluate::Evaluate;
 use exchange::{Export, Import, Models};
 
 /// What was typed, ready to run.
@@ -33,6 +35,8 @@ pub enum Command {
     Train(Box<train::Options>),
     /// `vico generate`
     Generate(Box<generate::Options>),
+    /// `vico evaluate`
+    Evaluate(Box<app::evaluate::Options>),
     /// `vico mask`
     Mask(mask::Options),
     /// `vico import`
@@ -72,6 +76,7 @@ pub fn parse() -> app::Result<Arguments> {
     let command = match command {
         Typed::Train(typed) => Command::Train(Box::new(typed.options())),
         Typed::Generate(typed) => Command::Generate(Box::new(typed.options()?)),
+        Typed::Evaluate(typed) => Command::Evaluate(Box::new(typed.options())),
         Typed::Mask(typed) => Command::Mask(typed.options()),
         Typed::Import(typed) => Command::Import(typed.options()),
         Typed::Export(typed) => Command::Export(typed.options()),
@@ -112,6 +117,8 @@ enum Typed {
     Train(Box<Train>),
     /// Draw pictures with an adapter
     Generate(Box<Generate>),
+    /// Score pictures, or those an adapter draws, against photos and prompts
+    Evaluate(Box<Evaluate>),
     /// Show what an adapter takes for the object in a photo, layer by layer
     Mask(Mask),
     /// Make an adapter of the files of ViCo's own program

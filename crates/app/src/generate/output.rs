@@ -29,8 +29,8 @@ pub(super) enum Places {
 }
 
 /// Name of the pictures in a folder.
-const NAME: &str = "picture";
-const SHEET: &str = "sheet";
+pub(crate) const NAME: &str = "picture";
+pub(crate) const SHEET: &str = "sheet";
 
 impl Places {
     /// Makes the folder and finds out whether it can be written, before any

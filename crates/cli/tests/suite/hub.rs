@@ -175,3 +175,19 @@ fn one_file_of_a_model() {
     run(&place, &server, &[], &train("tiny/sd/v1-5.ckpt")).done();
     assert!(server.requests("unet").is_empty());
 }
+
+#[test]
+fn encoders_are_fetched_too() {
+    let place = Place::new();
+    let served = place.path("served");
+    copy(&golden::fixture("transformers/clip"), &served);
+    let server = Server::start(&served, Fault::None);
+    let judge = ["evaluate", "--photos", "photos", "--images", "photos", "--prompt", "a toy"];
+    let judge = [&judge[..], &["--clip", ID]].concat();
+    run(&place, &server, &[], &judge).done();
+    let asked = server.requests("").len();
+    run(&place, &server, &[OFFLINE], &judge).done();
+    assert_eq!(server.requests("").len(), asked, "all of it is in the cache");
+    let said = run(&place, &server, &[], &["models", "list"]).done().said();
+    assert!(said.contains("an encoder"), "{said}");
+}

@@ -3,6 +3,7 @@
 mod architecture;
 mod documents;
 mod drawing;
+mod evaluating;
 mod exchange;
 mod full_size;
 mod hub;
