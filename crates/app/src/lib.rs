@@ -14,6 +14,7 @@ pub mod demo;
 mod embeddings;
 mod error;
 mod estimate;
+pub mod evaluate;
 mod event;
 pub mod export;
 pub mod generate;
@@ -35,6 +36,7 @@ pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use lora::LoraFile;
+pub use personalize::generate::Rng;
 
 /// The base model where none is named: the one inside the program.
 pub const DEFAULT_BASE: &str = builtin::TOYBOX_NAME;

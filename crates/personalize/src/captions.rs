@@ -1,4 +1,8 @@
-//! Captions for training photos.
+//! Captions for training photos, and texts that are read as captions are.
+
+use diffusion::{Placeholder, Prompt, Tokenizer};
+
+use crate::{Error, Result};
 
 /// The "ImageNet small" templates of Textual Inversion (Gal et al. 2022);
 /// `{}` is where the placeholder goes.
@@ -38,4 +42,20 @@ pub const TEMPLATES: [&str; 27] = [
 /// If there is no such template.
 pub fn caption(template: usize, placeholder: &str) -> String {
     TEMPLATES[template].replace("{}", placeholder)
+}
+
+/// Tokenises a text as it stands, without weights.
+///
+/// # Errors
+/// If the placeholder is not in it, or only beyond what the text encoder takes.
+pub fn plain(tokenizer: &Tokenizer, text: &str, placeholder: Placeholder) -> Result<Prompt> {
+    let prompt = tokenizer.encode(text, Some(placeholder))?;
+    if prompt.placeholders.is_empty() {
+        return Err(Error::Prompt(format!(
+            "the prompt \"{text}\" does not hold the placeholder \"{}\" (or only beyond what \
+             fits): write it where the object goes",
+            placeholder.text
+        )));
+    }
+    Ok(prompt)
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// What each crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("kernels", &[]),
     ("formats", &[]),
     ("images", &["formats"]),
@@ -16,7 +16,8 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("engine", &["kernels"]),
     ("diffusion", &["engine", "formats"]),
     ("personalize", &["engine", "diffusion", "formats", "images"]),
-    ("app", &["builtin", "engine", "diffusion", "personalize", "formats", "images"]),
+    ("evaluate", &["engine", "diffusion", "formats", "images"]),
+    ("app", &["builtin", "engine", "diffusion", "personalize", "evaluate", "formats", "images"]),
     ("cli", &["app"]),
     ("toybox", &["app", "engine", "diffusion", "personalize", "formats", "images", "toyworld"]),
 ];

@@ -102,7 +102,7 @@ pub struct Batch {
     pub latents: Tensor<4>,
     /// Clean latents of the reference photos.
     pub references: Tensor<4>,
-    /// Noise to add, and to find again.
+    /// Noise to add.
     pub noise: Tensor<4>,
     /// Timesteps.
     pub timesteps: Vec<usize>,
@@ -115,6 +115,11 @@ impl Batch {
     fn noisy(&self, schedule: &Schedule) -> (Tensor<4>, Vec<f64>) {
         let noisy = schedule.add_noise(self.latents.clone(), self.noise.clone(), &self.timesteps);
         (noisy, self.timesteps.iter().map(|&t| t as f64).collect())
+    }
+
+    /// What the U-Net is to predict of them: the noise or v.
+    fn target(&self, schedule: &Schedule) -> Tensor<4> {
+        schedule.target(self.latents.clone(), self.noise.clone(), &self.timesteps)
     }
 }
 
@@ -144,14 +149,13 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The prompts of a pass: without condition and with it, or with it alone where
-    /// there is no guidance.
-    fn rows(&self) -> Vec<Prompt> {
-        let mut rows = vec![self.prompts.positive.clone()];
-        if self.job.guidance != 1.0 {
-            rows.insert(0, self.prompts.negative.clone());
-        }
-        rows
+    /// The contexts of a pass, with the learned token `[vectors, width]` in place:
+    /// without condition and with it, or with it alone where there is no guidance.
+    ///
+    /// # Shapes
+    /// Result `[2 or 1, positions, width]`.
+    pub fn contexts(&self, token: Tensor<2>) -> Tensor<3> {
+        self.text.contexts(&self.prompts.rows(self.job.guidance), Some(token))
     }
 }
 

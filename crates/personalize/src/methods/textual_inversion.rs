@@ -68,7 +68,7 @@ impl Method for TextualInversion {
         let (noisy, timesteps) = batch.noisy(frozen.schedule);
         let (unet, context) = (frozen.unet, tape.context());
         let (predicted, recording) = unet.record(noisy, &timesteps, &context, &mut Plain, None);
-        let error = predicted - batch.noise.clone();
+        let error = predicted - batch.target(frozen.schedule);
         let loss = mean_square(&error);
         let count = error.shape().num_elements() as f64;
         let arriving = unet.replay(recording, Some(error * (2.0 / count)), &mut Plain);
@@ -78,7 +78,7 @@ impl Method for TextualInversion {
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
-        let context = request.text.forward(&request.rows(), Some(token(&self.params)));
+        let context = request.contexts(token(&self.params));
         let (unet, guidance) = (request.unet, request.job.guidance);
         Ok(Box::new(TextDenoiser { unet, context, guidance }))
     }

@@ -8,5 +8,6 @@ mod golden_training;
 mod not_finite;
 mod precision;
 mod samplers;
+mod sd2;
 mod textual_inversion;
 mod tiny;
