@@ -99,11 +99,11 @@ impl Compute {
         self.weights
     }
 
-    /// Opens a model: a path, or the name of the one inside the program where nothing
-    /// of that name is on disk.
+    /// Opens a model: a path, or the name of the one inside the program, which a file of
+    /// that name does not hide (`./toybox` is a path).
     pub(crate) fn base(&self, path: &Path) -> Result<Base> {
         let device = &self.device;
-        let inside = path == Path::new(builtin::TOYBOX_NAME) && !path.exists();
+        let inside = path == Path::new(builtin::TOYBOX_NAME);
         Ok(self.keep(if inside {
             Base::inside(builtin::TOYBOX_NAME, builtin::TOYBOX, device)?
         } else {
