@@ -29,61 +29,81 @@ const FOLDER: &str = "pictures";
 /// The most pictures of a prompt.
 const MOST: usize = 10_000;
 
-pub(super) fn draw(
-    drawing: &Drawing,
-    output: &Path,
-    compute: &Compute,
-    events: &mut dyn Events,
-) -> Result<Judged> {
-    let Drawing { options, samples: count, .. } = drawing;
-    if !(1..=MOST).contains(count) {
-        let what = format!("--samples is {count}, expected a number from 1 to {MOST}");
-        return Err(Error::Usage(what));
-    }
-    let info = Info::from_metadata(&TensorFile::open(&options.adapter)?)?;
-    let prompts = prompts::read(&drawing.prompts, &info.placeholder)?;
-    let jobs: Vec<generate::Options> = prompts
-        .iter()
-        .enumerate()
-        .map(|(number, prompt)| generate::Options {
+/// What is drawn, and what of it is there.
+pub(super) struct Plan {
+    info: Info,
+    prompts: Vec<String>,
+    /// How the pictures of each prompt are drawn, the first seed being that of all.
+    jobs: Vec<generate::Options>,
+    /// The runs of pictures of each prompt that are not there.
+    missing: Vec<Vec<Range<usize>>>,
+    samples: usize,
+    recipe: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// Finds out what is to be drawn into the folder of a report.
+    ///
+    /// # Errors
+    /// If the adapter or the prompts cannot be read, or a picture is there that was drawn
+    /// otherwise.
+    pub fn new(drawing: &Drawing, output: &Path) -> Result<Self> {
+        let Drawing { options, samples, .. } = drawing;
+        let samples = *samples;
+        if !(1..=MOST).contains(&samples) {
+            let what = format!("--samples is {samples}, expected a number from 1 to {MOST}");
+            return Err(Error::Usage(what));
+        }
+        let info = Info::from_metadata(&TensorFile::open(&options.adapter)?)?;
+        let prompts = prompts::read(&drawing.prompts, &info.placeholder)?;
+        let job = |(number, prompt): (usize, &String)| generate::Options {
             prompt: prompt.clone(),
             output: output.join(FOLDER).join(slug(number, prompt)),
             ..options.clone()
-        })
-        .collect();
-    let adapter = formats::sha256_of(&options.adapter)?;
-    let mut missing = Vec::new();
-    for job in &jobs {
-        missing.push(missing_of(job, *count, &adapter)?);
+        };
+        let jobs: Vec<generate::Options> = prompts.iter().enumerate().map(job).collect();
+        let adapter = formats::sha256_of(&options.adapter)?;
+        let missing = jobs.iter().map(|job| missing_of(job, samples, &adapter));
+        let missing = missing.collect::<Result<_>>()?;
+        Ok(Self { info, prompts, jobs, missing, samples, recipe: settings(options) })
     }
-    let left: usize = missing.iter().flatten().map(Range::len).sum();
-    let all = jobs.len() * count;
-    events.note(format!("{} of {all} pictures are there, {left} are drawn", all - left));
-    let mut part = Part { events, before: 0, now: 0, left };
-    for (job, runs) in jobs.iter().zip(missing) {
-        for run in runs {
-            let seed = options.seed.wrapping_add(run.start as u64);
-            let job = generate::Options { seed, count: Some(run.len()), ..job.clone() };
-            part.now = run.len();
-            generate::run(&job, compute, &mut part)?;
-            part.before += run.len();
+
+    /// What is judged once all is drawn.
+    pub fn judged(&self) -> Judged {
+        let place = |(prompt, job): (usize, &generate::Options)| {
+            let folder = job.output.clone();
+            (0..self.samples).map(move |i| {
+                let file = numbered(&folder, generate::NAME, i);
+                Sample { concept: 0, method: 0, prompt, file }
+            })
+        };
+        Judged {
+            methods: vec![self.info.method.clone()],
+            samples: self.jobs.iter().enumerate().flat_map(place).collect(),
+            prompts: self.prompts.clone(),
+            placeholder: self.info.placeholder.clone(),
+            class_word: Some(self.info.init_word.clone()).filter(|word| !word.is_empty()),
+            recipe: self.recipe.clone(),
         }
     }
-    let place = |(prompt, job): (usize, &generate::Options)| {
-        let folder = job.output.clone();
-        (0..*count).map(move |i| {
-            let file = numbered(&folder, generate::NAME, i);
-            Sample { concept: 0, method: 0, prompt, file }
-        })
-    };
-    Ok(Judged {
-        methods: vec![info.method.clone()],
-        samples: jobs.iter().enumerate().flat_map(place).collect(),
-        prompts,
-        placeholder: info.placeholder,
-        class_word: Some(info.init_word).filter(|word| !word.is_empty()),
-        recipe: settings(options),
-    })
+
+    /// Draws what is missing.
+    pub fn draw(self, compute: &Compute, events: &mut dyn Events) -> Result<()> {
+        let left: usize = self.missing.iter().flatten().map(Range::len).sum();
+        let all = self.jobs.len() * self.samples;
+        events.note(format!("{} of {all} pictures are there, {left} are drawn", all - left));
+        let mut part = Part { events, before: 0, now: 0, left };
+        for (job, runs) in self.jobs.into_iter().zip(self.missing) {
+            for run in runs {
+                let seed = job.seed.wrapping_add(run.start as u64);
+                let job = generate::Options { seed, count: Some(run.len()), ..job.clone() };
+                part.now = run.len();
+                generate::run(&job, compute, &mut part)?;
+                part.before += run.len();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The runs of pictures of a prompt that are not there yet.

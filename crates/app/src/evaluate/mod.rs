@@ -1,6 +1,7 @@
 //! `vico evaluate`: how good pictures are.
 
 mod draw;
+mod encoders;
 mod folder;
 
 use std::{
@@ -10,19 +11,20 @@ use std::{
 };
 
 use evaluate::{
-    Encoder, Features, Study,
-    encoder::Description,
+    Study,
     report::{self, Report},
-    scores::{self, Space},
+    scores,
     study::{Concept, Sample},
 };
 use images::list_photos;
 
 use crate::{
-    Compute, Error, Event, Events, Result, VERSION,
+    Compute, Error, Events, Result, VERSION,
     generate::{self, writable},
-    hub::{self, ENCODER, Id},
 };
+
+use draw::Plan;
+use encoders::Encoders;
 
 pub use draw::Drawing;
 pub use evaluate::prompts::Convention;
@@ -64,9 +66,6 @@ pub enum Pictures {
     Drawn(Box<Drawing>),
 }
 
-/// Seed of the bootstrap.
-const SEED: u64 = 0;
-
 /// A study of one concept, as the pictures tell it.
 struct Judged {
     methods: Vec<String>,
@@ -83,122 +82,55 @@ struct Judged {
 /// # Errors
 /// If there is no encoder, or something cannot be read, drawn or written.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<Vec<String>> {
-    let (clip, dino) = encoders(options, events)?;
+    let encoders = Encoders::find(options, events)?;
     let photos = list_photos(&options.photos)?;
     if photos.is_empty() {
         return Err(Error::path(&options.photos, "it holds no photo to compare with"));
     }
     writable(&options.output)?;
-    let mut seconds = BTreeMap::new();
-    let started = Instant::now();
-    let judged = match &options.pictures {
+    let (judged, plan) = match &options.pictures {
         Pictures::Folder { folder, prompt, placeholder } => {
-            folder::read(folder, prompt.as_deref(), placeholder.as_deref(), events)?
+            (folder::read(folder, prompt.as_deref(), placeholder.as_deref(), events)?, None)
         }
         Pictures::Drawn(drawing) => {
-            let judged = draw::draw(drawing, &options.output, compute, events)?;
-            seconds.insert("drawing".to_owned(), started.elapsed().as_secs_f64());
-            judged
+            let plan = Plan::new(drawing, &options.output)?;
+            (plan.judged(), Some(plan))
         }
     };
-    let Judged { methods, samples, prompts, recipe, placeholder, class_word } = judged;
-    let class_word = options.class_word.clone().or(class_word);
-    let name = options.name.clone().unwrap_or_else(|| folder_name(&options.photos));
-    let concept = Concept { name, photos, prompts, placeholder, class_word };
-    let study = Study { concepts: vec![concept], methods, samples };
-    let texts = scores::texts(&study, options.convention)?;
-    let mut see = |path: Option<&Path>| {
-        let Some(path) = path else { return Ok(None) };
+    let recipe = judged.recipe.clone();
+    let study = study(options, photos, judged);
+    let mut seconds = BTreeMap::new();
+    if let Some(plan) = plan {
+        // What would be refused after it is refused before.
+        scores::texts(&study, options.convention)?;
+        encoders.check(compute)?;
         let started = Instant::now();
-        let seen = see(path, &study, &texts, compute, events)?;
-        let part = format!("looking with {}", seen.encoder.name);
-        seconds.insert(part, started.elapsed().as_secs_f64());
-        Ok::<_, Error>(Some(seen))
-    };
-    let (clip, dino) = (see(clip.as_deref())?, see(dino.as_deref())?);
-    let [clip, dino] = [&clip, &dino].map(|seen| seen.as_ref().map(Seen::space));
-    let scores =
-        scores::score(&study, &texts, options.convention, clip.as_ref(), dino.as_ref(), SEED);
+        plan.draw(compute, events)?;
+        seconds.insert("drawing".to_owned(), started.elapsed().as_secs_f64());
+    }
+    let scores = encoders.score(&study, options.convention, &mut seconds, compute, events)?;
     let lines = report::lines(&scores);
+    let title = format!("Scores of {}", study.concepts[0].name);
     let own = [
         ("photos", options.photos.display().to_string()),
         ("prompts compared", format!("{} (--convention)", options.convention.name())),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
-    let report = Report {
-        title: format!("Scores of {}", study.concepts[0].name),
-        version: VERSION.into(),
-        recipe: recipe.into_iter().chain(own).collect(),
-        seconds,
-        study,
-        scores,
-    };
+    let recipe = recipe.into_iter().chain(own).collect();
+    let report = Report { title, version: VERSION.into(), recipe, seconds, study, scores };
     report.write(&options.output)?;
-    [report::JSON, report::CSV, report::HTML]
-        .iter()
-        .for_each(|name| events.wrote(&options.output.join(name)));
+    let files = [report::JSON, report::CSV, report::HTML];
+    files.iter().for_each(|name| events.wrote(&options.output.join(name)));
     Ok(lines)
 }
 
-/// Where the encoders lie; those of the hub are fetched.
-fn encoders(
-    options: &Options,
-    events: &mut dyn Events,
-) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
-    if options.clip.is_none() && options.dino.is_none() {
-        return Err(Error::Usage(
-            "no encoder to judge with: add --clip openai/clip-vit-base-patch32 or --dino \
-             facebook/dino-vits16 (ids at the Hugging Face hub; folders and files on disk will \
-             do), best both"
-                .into(),
-        ));
-    }
-    if options.clip.is_none() {
-        events.note("without --clip there is no likeness to the prompts, and none to the photos in CLIP's space");
-    }
-    if options.dino.is_none() {
-        events.note("without --dino there is no likeness to the photos in DINO's space; diversity and copies are measured in CLIP's");
-    }
-    let mut find = |path: &Option<PathBuf>| match path {
-        None => Ok(None),
-        Some(path) => match Id::of_base(path) {
-            Some(id) => hub::find(&id, &ENCODER, events).map(Some),
-            None => Ok(Some(path.clone())),
-        },
-    };
-    Ok((find(&options.clip)?, find(&options.dino)?))
-}
-
-/// A study in an encoder's eyes.
-struct Seen {
-    encoder: Description,
-    features: Features,
-}
-
-impl Seen {
-    fn space(&self) -> Space<'_> {
-        Space { encoder: &self.encoder, features: &self.features }
-    }
-}
-
-fn see(
-    path: &Path,
-    study: &Study,
-    texts: &[Vec<String>],
-    compute: &Compute,
-    events: &mut dyn Events,
-) -> Result<Seen> {
-    let encoder = Encoder::open(path, compute.device())?;
-    let description = encoder.description().clone();
-    events.stage(format!("looking at the pictures with {}", description.name));
-    let features = Features::of(study, &encoder, texts, &mut |done, total| {
-        events.event(&Event::Judging { done, total });
-        match events.stopped() {
-            true => Err(Error::from(personalize::Error::Stopped)),
-            false => Ok(()),
-        }
-    })?;
-    Ok(Seen { encoder: description, features })
+/// The study of the one concept.
+fn study(options: &Options, photos: Vec<PathBuf>, judged: Judged) -> Study {
+    let Judged { methods, samples, prompts, placeholder, class_word, .. } = judged;
+    let class_word = options.class_word.clone().or(class_word);
+    let name = options.name.clone().unwrap_or_else(|| folder_name(&options.photos));
+    let concept = Concept { name, photos, prompts, placeholder, class_word };
+    Study { concepts: vec![concept], methods, samples }
 }
 
 fn folder_name(path: &Path) -> String {

@@ -61,6 +61,13 @@ fn pictures_of_an_adapter_are_drawn_once_and_scored() {
     assert_eq!(report(&place, "evaluation")["scores"], first["scores"]);
     evaluate(&place, &drawn(&base, &["--steps", "3"])).failed(1, &["another adapter", "--output"]);
 
+    // What is refused is refused before anything is drawn.
+    let wrong = ["--steps", "2", "--output", "wrong", "--dino", "prompts.txt"];
+    let clip = encoder("clip");
+    let start = ["evaluate", "--photos", "photos", "--clip", &clip];
+    place.run(&[&start[..], &drawn(&base, &wrong)].concat()).failed(1, &["prompts.txt"]);
+    assert!(!place.path("wrong/pictures").exists());
+
     // The same pictures, found by what they tell.
     let folder = ["--images", "evaluation/pictures", "--output", "again"];
     evaluate(&place, &folder).done();
@@ -118,4 +125,6 @@ fn one_encoder_will_do_and_none_will_not() {
     let scores = report(&place, "evaluation")["scores"].clone();
     assert_eq!(scores["space"], "CLIP");
     place.run(&["evaluate", "--photos", "photos", "--dino", &dinov2]).failed(2, &["--images"]);
+    place.run(&[&start[..], &["--clip", &dinov2]].concat()).failed(2, &["name it with --dino"]);
+    place.run(&[&start[..], &["--dino", &clip]].concat()).failed(2, &["name it with --clip"]);
 }
