@@ -9,7 +9,7 @@ use personalize::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{DEFAULT_BASE, Error, Result, init::InitLatents, lora::LoraFile, repeat::Recorded};
+use crate::{Error, Result, init::InitLatents, lora::LoraFile, repeat::Recorded};
 
 /// What was typed, or what a picture says of itself.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -73,12 +73,12 @@ pub struct Options {
     pub recorded: Option<Recorded>,
 }
 
-/// The paper's settings on the model inside the program, and nothing to draw yet.
+/// The paper's settings, and nothing to draw yet.
 impl Default for Options {
     fn default() -> Self {
         let Job { sampler, steps, eta, guidance, seed, batch, .. } = Job::new("", 0);
         Self {
-            base: DEFAULT_BASE.into(),
+            base: PathBuf::new(),
             loras: Vec::new(),
             adapter: PathBuf::new(),
             prompt: String::new(),

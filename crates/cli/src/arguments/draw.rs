@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use app::{LoraFile, Rng, generate, repeat};
+use app::{DEFAULT_BASE, LoraFile, Rng, generate, repeat};
 use clap::Args;
 
 /// Every picture carries its settings inside; picture i has seed + i, whatever
@@ -108,7 +108,7 @@ impl Generate {
         }
         let mut options = match &self.from {
             Some(picture) => repeat::options(picture)?,
-            None => generate::Options::default(),
+            None => generate::Options { base: DEFAULT_BASE.into(), ..Default::default() },
         };
         if let Some(recorded) = &mut options.recorded {
             self.name_anew(recorded);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use app::{
-    LoraFile,
+    DEFAULT_BASE, LoraFile,
     evaluate::{Convention, Drawing, Options, Pictures},
     generate,
 };
@@ -100,7 +100,7 @@ impl Evaluate {
             (None, Some(adapter), Some(prompts)) => {
                 let default = generate::Options::default();
                 let options = generate::Options {
-                    base: self.base.unwrap_or(default.base.clone()),
+                    base: self.base.unwrap_or_else(|| DEFAULT_BASE.into()),
                     loras: self.lora,
                     adapter,
                     reference: self.reference,

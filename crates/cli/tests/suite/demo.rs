@@ -58,5 +58,5 @@ fn the_model_inside_is_the_default_and_draws_the_same_picture_again() {
 fn words_that_the_small_model_does_not_know_are_named() {
     let place = Place::new();
     let typed = ["train", "photos", "--init-word", "xylophone", "--output", "a.safetensors"];
-    place.run(&typed).failed(1, &["--init-word", "xylophone"]);
+    place.run(&typed).failed(2, &["init word", "xylophone", "tokens"]);
 }
