@@ -6,7 +6,7 @@ pub mod token;
 pub mod vico;
 
 use diffusion::{
-    Prompt, Schedule,
+    Prompt, Schedule, WeightedPrompt,
     config::UNetConfig,
     denoise::Denoiser,
     text::TextEncoder,
@@ -149,13 +149,10 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The contexts of a pass, with the learned token `[vectors, width]` in place:
-    /// without condition and with it, or with it alone where there is no guidance.
-    ///
-    /// # Shapes
-    /// Result `[2 or 1, positions, width]`.
-    pub fn contexts(&self, token: Tensor<2>) -> Tensor<3> {
-        self.text.contexts(&self.prompts.rows(self.job.guidance), Some(token))
+    /// The prompts of a pass, of equal length: without condition and with it, or with
+    /// it alone where there is no guidance.
+    pub fn rows(&self) -> Vec<WeightedPrompt> {
+        self.prompts.rows(self.job.guidance)
     }
 }
 

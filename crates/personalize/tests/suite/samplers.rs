@@ -199,7 +199,7 @@ fn the_placeholder_is_looked_at_in_every_chunk() {
         job: &job,
         reference: None,
     };
-    let context = request.contexts(studio.vico.token());
+    let context = request.text.contexts(&request.rows(), Some(studio.vico.token()));
     let positions = prompts.positive.placeholder().unwrap();
     assert_eq!((context.dims()[0], context.dims()[1], positions), (2, 2 * 77, 77 + 4));
     let conditional = context.narrow(0, 1, 1);
