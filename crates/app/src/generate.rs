@@ -163,7 +163,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     events.stage("loading the text encoder and the U-Net");
     let (mut text, unet) = (base.text_encoder()?, base.unet()?);
     extras.teach(&mut tokenizer, &mut text);
-    let method = adapter_file::method(&adapter, unet.sites(), text.width())?;
+    let method = adapter_file::method(&adapter, base.configs())?;
+    adapter_file::teach(&adapter, method.as_ref(), &mut tokenizer, &mut text)?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
     let prompts = job.prompts(&tokenizer, placeholder, options.allow_no_placeholder)?;
     prompts.warnings().into_iter().for_each(|warning| events.warning(warning));

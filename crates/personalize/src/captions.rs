@@ -1,5 +1,7 @@
 //! Captions for training photos.
 
+use crate::Recipe;
+
 /// The "ImageNet small" templates of Textual Inversion (Gal et al. 2022);
 /// `{}` is where the placeholder goes.
 pub const TEMPLATES: [&str; 27] = [
@@ -32,10 +34,29 @@ pub const TEMPLATES: [&str; 27] = [
     "a photo of a small {}",
 ];
 
+/// The caption of a picture of a thing's class: 0 is the recipe's own thing, the others
+/// its further concepts.
+///
+/// # Panics
+/// If there is no such concept.
+pub fn of_class(recipe: &Recipe, concept: usize) -> String {
+    let word = match concept.checked_sub(1) {
+        Some(further) => &recipe.concepts[further].init_word,
+        None => &recipe.init_word,
+    };
+    let caption = if recipe.caption.is_empty() { TEMPLATES[0] } else { &recipe.caption };
+    filled(caption, word)
+}
+
+/// A text with another in place of its `{}`.
+pub fn filled(caption: &str, thing: &str) -> String {
+    caption.replace("{}", thing)
+}
+
 /// The caption of a template.
 ///
 /// # Panics
 /// If there is no such template.
 pub fn caption(template: usize, placeholder: &str) -> String {
-    TEMPLATES[template].replace("{}", placeholder)
+    filled(TEMPLATES[template], placeholder)
 }

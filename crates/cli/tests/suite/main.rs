@@ -8,6 +8,7 @@ mod full_size;
 mod hub;
 mod hub_server;
 mod loras;
+mod methods;
 mod mistakes;
 mod recipes;
 mod training;

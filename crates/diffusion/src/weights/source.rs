@@ -106,7 +106,7 @@ impl Weights {
 
     /// Values of a weight, row-major, after its shape was found to be one of
     /// `shapes` and its values finite.
-    fn read(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
+    pub(super) fn read(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
         let module = name.strip_suffix(".weight");
         let name = self.locate(name);
         let found = self.file.get(&name).map(|info| info.shape.clone());
@@ -128,6 +128,14 @@ impl Weights {
             });
         }
         Ok(values)
+    }
+
+    /// Values of a weight of exactly this shape, row-major, with LoRAs merged.
+    ///
+    /// # Errors
+    /// If the model has none of that name or shape, or one that is not finite.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.read(name, &[shape])
     }
 
     /// The name under which the file holds a weight: today's, or the older one
