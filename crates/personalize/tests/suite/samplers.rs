@@ -67,7 +67,7 @@ impl Studio {
             factor: self.factor,
             channels: self.reference.dims()[3],
         };
-        let star = Placeholder { text: "*", vectors: 1 };
+        let star = Placeholder { text: "*", vectors: 1, words: "" };
         let prompts = job.prompts(&self.tokenizer, star, false).unwrap();
         let mut seen = Seen::default();
         let reference = Some(&self.reference);

@@ -61,10 +61,15 @@ fn weights(adapter: &Adapter, path: &Path) -> Result<()> {
             Some((name, param.shape().to_vec(), param.values()))
         })
         .collect();
-    let arrays: BTreeMap<String, Array> = values
+    let mut arrays: BTreeMap<String, Array> = values
         .iter()
         .map(|(name, shape, values)| (name.clone(), Array::f32(shape, values)))
         .collect();
+    // diffusers wants a processor for every attention; one without values leaves it alone.
+    let blocks = values.iter().filter_map(|(name, ..)| name.split_once(".attn2.processor."));
+    for (block, _) in blocks {
+        arrays.insert(format!("{block}.attn1.processor"), Array::f32(&[0], &[]));
+    }
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     Ok(write_safetensors(path, &arrays, &metadata)?)
 }

@@ -129,7 +129,7 @@ fn token_shape(recipe: &Recipe, configs: &Configs) -> [usize; 2] {
 }
 
 /// Number of values that are learned.
-pub(super) fn parameter_count(recipe: &Recipe, configs: &Configs) -> usize {
+pub fn parameter_count(recipe: &Recipe, configs: &Configs) -> usize {
     let weights = Projection::all(configs).iter().map(|p| p.inputs * p.outputs).sum::<usize>();
     weights + token_shape(recipe, configs).iter().product::<usize>()
 }
