@@ -7,8 +7,7 @@ use formats::TensorFile;
 use personalize::{
     Adapter,
     methods::{
-        custom_diffusion,
-        dreambooth,
+        custom_diffusion, dreambooth,
         vico::{TOKEN, official},
     },
 };

@@ -5,7 +5,9 @@ mod exchange;
 use std::path::PathBuf;
 
 use app::{
-    Bytes, LoraFile, WeightPrecision, bench, export, generate, hub::Id, import, mask, repeat,
+    Bytes, LoraFile, WeightPrecision, bench, export, generate,
+    hub::Id,
+    import, mask, repeat,
     train::{self, ConceptPhotos},
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};

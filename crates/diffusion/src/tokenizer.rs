@@ -177,9 +177,7 @@ impl Tokenizer {
     pub fn single(&self, word: &str) -> Result<u32> {
         match self.ids(word)?[..] {
             [one] => Ok(one),
-            ref several => {
-                Err(Error::NotOneToken { word: word.to_owned(), count: several.len() })
-            }
+            ref several => Err(Error::NotOneToken { word: word.to_owned(), count: several.len() }),
         }
     }
 

@@ -236,7 +236,12 @@ impl Recipe {
 
     /// DreamBooth in a LoRA as diffusers trains it.
     pub fn dreambooth_lora(init_word: &str, size: usize) -> Self {
-        Self { steps: 500, lr_weights: 1e-4, lora_rank: LORA_RANK, ..Self::dreambooth(init_word, size) }
+        Self {
+            steps: 500,
+            lr_weights: 1e-4,
+            lora_rank: LORA_RANK,
+            ..Self::dreambooth(init_word, size)
+        }
     }
 
     /// ViCo's recipe without image attention.

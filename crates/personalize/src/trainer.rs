@@ -211,7 +211,8 @@ struct Row {
     prompt: Prompt,
 }
 
-const ADVICE: &str = "lower the learning rates (--lr-token, --lr-attention, --lr-weights), or check the base model";
+const ADVICE: &str =
+    "lower the learning rates (--lr-token, --lr-attention, --lr-weights), or check the base model";
 
 fn finite_loss(loss: f64, step: u64, batch: &Batch) -> Result<()> {
     if loss.is_finite() {

@@ -54,7 +54,7 @@ pub(super) fn pictures(parts: &Parts, logged: &mut Logged) -> Result<Vec<Photos>
         if !missing.is_empty() {
             let caption = captions::of_class(recipe, concept);
             let count = missing.len();
-            (logged as &mut dyn Events).stage(&format!("drawing {count} of \"{caption}\""));
+            (logged as &mut dyn Events).stage(format!("drawing {count} of \"{caption}\""));
             drawn(parts, &caption, &folder, &missing, logged)?;
         }
         all.push(read_folder(&folder)?.photos);

@@ -287,8 +287,11 @@ pub(super) fn outputs(
     Outputs {
         adapter,
         without_photos: options.without_photos || old.is_some_and(|o| o.without_photos),
-        checkpoint_every: checkpoint_every
-            .unwrap_or(if learned > HEAVY { 0 } else { CHECKPOINT_EVERY }),
+        checkpoint_every: checkpoint_every.unwrap_or(if learned > HEAVY {
+            0
+        } else {
+            CHECKPOINT_EVERY
+        }),
         preview_every: preview_every.unwrap_or(0),
         preview_prompts: prompts,
     }

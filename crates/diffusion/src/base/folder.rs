@@ -44,8 +44,11 @@ impl<'a> Folder<'a> {
                 return Ok(files.iter().map(|(name, _)| (*name).to_owned()).collect());
             }
         };
-        let mut found: Vec<String> =
-            [INDEX, RECOMMENDED].into_iter().filter(|name| self.has(name)).map(Into::into).collect();
+        let mut found: Vec<String> = [INDEX, RECOMMENDED]
+            .into_iter()
+            .filter(|name| self.has(name))
+            .map(Into::into)
+            .collect();
         for part in std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()? {
             if !part.path().is_dir() {
                 continue;

@@ -53,12 +53,14 @@ impl Base {
     /// If the model is no folder itself, or something cannot be written.
     pub fn save_with(&self, to: &Path, parts: &[(Part, Params)]) -> Result<()> {
         let folder = self.folder()?;
-        let failed =
-            |path: &Path| { let path = path.to_owned(); |reason| Error::Folder { path, reason } };
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |reason| Error::Folder { path, reason }
+        };
         let replaced = |name: &str| {
-            let extension = Path::new(name).extension().is_some_and(|e| {
-                WEIGHTS.iter().any(|weights| e.eq_ignore_ascii_case(weights))
-            });
+            let extension = Path::new(name)
+                .extension()
+                .is_some_and(|e| WEIGHTS.iter().any(|weights| e.eq_ignore_ascii_case(weights)));
             let inside = |(part, _): &(Part, Params)| {
                 name.strip_prefix(place(*part).0).is_some_and(|rest| rest.starts_with('/'))
             };

@@ -148,8 +148,10 @@ pub fn passes(recipe: &Recipe) -> f64 {
     let whole = is_whole_model(recipe);
     match recipe.method.as_str() {
         "vico" => 6.5,
-        _ => (if whole { 4.25 } else { 3.25 }) * recipe.samples() as f64
-            / (recipe.batch * recipe.accumulate) as f64,
+        _ => {
+            (if whole { 4.25 } else { 3.25 }) * recipe.samples() as f64
+                / (recipe.batch * recipe.accumulate) as f64
+        }
     }
 }
 

@@ -157,7 +157,8 @@ fn counts_at_full_size() {
 #[test]
 fn concepts_have_their_own_vectors() {
     let tiny = Tiny::open();
-    let concept = personalize::recipe::Concept { placeholder: "<b>".into(), init_word: "dog".into() };
+    let concept =
+        personalize::recipe::Concept { placeholder: "<b>".into(), init_word: "dog".into() };
     let recipe =
         Recipe { vectors: 2, concepts: vec![concept], ..Recipe::custom_diffusion("toy", 64) };
     let method = tiny.fresh(&recipe);

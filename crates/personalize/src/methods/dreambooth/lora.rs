@@ -57,7 +57,8 @@ impl Layer {
             .collect();
         if recipe.train_text_encoder {
             let names = TextEncoder::projections(&configs.text).into_iter();
-            let layer = |name| Self { name: format!("{TEXT}{name}"), inputs: width, outputs: width };
+            let layer =
+                |name| Self { name: format!("{TEXT}{name}"), inputs: width, outputs: width };
             all.extend(names.map(layer));
         }
         all
@@ -65,9 +66,8 @@ impl Layer {
 
     fn of_attention(site: &Site, attention: &str, context: usize) -> [Self; 4] {
         let (name, width) = (format!("{UNET}{}.{attention}", site.block_name()), site.channels);
-        [("to_q", width), ("to_k", context), ("to_v", context), ("to_out.0", width)].map(
-            |(part, inputs)| Self { name: format!("{name}.{part}"), inputs, outputs: width },
-        )
+        [("to_q", width), ("to_k", context), ("to_v", context), ("to_out.0", width)]
+            .map(|(part, inputs)| Self { name: format!("{name}.{part}"), inputs, outputs: width })
     }
 
     /// Names and shapes of its two parameters.
