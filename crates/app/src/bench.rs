@@ -200,7 +200,7 @@ impl<'a> Loaded<'a> {
             size,
             device: device.clone(),
             schedule: base.schedule(),
-            prompt: prompts.positive.clone(),
+            prompt: prompts.positive.chunks()[0].prompt.clone(),
             text,
             unet,
             prompts,

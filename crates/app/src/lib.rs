@@ -13,6 +13,7 @@ mod compute;
 mod embeddings;
 mod error;
 mod estimate;
+pub mod evaluate;
 mod event;
 pub mod export;
 pub mod generate;
@@ -34,6 +35,7 @@ pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use lora::LoraFile;
+pub use personalize::generate::Rng;
 
 /// Version of the program, for the files it writes.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

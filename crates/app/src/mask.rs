@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use images::{read_photo, write_png};
-use personalize::{Adapter, generate::Job, masks, methods::Frozen};
+use personalize::{Adapter, captions, masks, methods::Frozen};
 
 use crate::{
     Compute, Events, Result,
@@ -52,7 +52,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let prompt =
         options.prompt.clone().unwrap_or_else(|| format!("a photo of {}", placeholder.text));
     let size = adapter.info.recipe.size;
-    let prompts = Job::new(&prompt, size).prompts(&base.tokenizer()?, placeholder, false)?;
+    let prompt = captions::plain(&base.tokenizer()?, &prompt, placeholder)?;
     let reference = Reference::Photo(options.photo.clone()).latents(
         &base,
         &adapter,
@@ -62,7 +62,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     )?;
     let frozen = Frozen { text: &text, unet: &unet, schedule: &schedule };
     let timestep = options.timestep as f64;
-    let views = method.masks(&frozen, &prompts.positive, &reference, timestep);
+    let views = method.masks(&frozen, &prompt, &reference, timestep);
     if views.is_empty() {
         let what = format!("{} has no masks: only ViCo looks at a photo", method.name());
         return Err(crate::Error::path(&options.adapter, what));

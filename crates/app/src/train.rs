@@ -84,6 +84,7 @@ impl Events for Logged<'_> {
             Event::Training { .. }
             | Event::Step(_)
             | Event::Drawing { .. }
+            | Event::Judging { .. }
             | Event::Fetching { .. }
             | Event::Preview { .. } => None,
         };

@@ -26,6 +26,11 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
     match arguments.command {
         Command::Train(options) => app::train::run(&options, &compute, terminal),
         Command::Generate(options) => app::generate::run(&options, &compute, terminal),
+        Command::Evaluate(options) => {
+            let table = app::evaluate::run(&options, &compute, terminal)?;
+            terminal.print(&table);
+            Ok(())
+        }
         Command::Mask(options) => app::mask::run(&options, &compute, terminal),
         Command::Import(options) => app::import::run(&options, &compute, terminal),
         Command::Export(options) => app::export::run(&options, &compute, terminal),

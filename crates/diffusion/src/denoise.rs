@@ -10,7 +10,8 @@ use crate::{
     unet::{Plain, UNet},
 };
 
-/// What a sampler asks: the noise in the latents at a level of noise. Guidance,
+/// What a sampler asks: the model's prediction for latents at a level of noise, which is
+/// the noise in them or v, as its schedule says; samplers make noise of it. Guidance,
 /// prompts and methods are the denoiser's own business.
 pub trait Denoiser {
     /// # Shapes

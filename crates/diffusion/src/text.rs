@@ -8,7 +8,10 @@ use engine::{
     ops::{self, Attention},
 };
 
-use crate::{config::TextConfig, tokenizer::Prompt};
+use crate::{
+    config::TextConfig,
+    tokenizer::{Chunk, Prompt, WeightedPrompt},
+};
 
 /// Token ids in, context out: the last hidden state after the final norm. A
 /// copy shares the weights.
@@ -148,6 +151,29 @@ impl TextEncoder {
         self.final_norm.forward(x)
     }
 
+    /// The contexts of prompts with weights, the chunks of each side by side. As in
+    /// AUTOMATIC1111's program ("Original" emphasis), every position is multiplied by its weight
+    /// and the chunk then scaled so that its mean is what it was. A chunk without weights is
+    /// that of [`forward`](Self::forward) to the bit. Nothing is learned through this.
+    ///
+    /// # Shapes
+    /// `learned [vectors, width]`; result `[prompts, chunks * positions, width]`.
+    ///
+    /// # Panics
+    /// If prompts differ in their number of chunks, and as `forward` does.
+    pub fn contexts(&self, prompts: &[WeightedPrompt], learned: Option<Tensor<2>>) -> Tensor<3> {
+        let count = prompts[0].chunks().len();
+        assert!(prompts.iter().all(|p| p.chunks().len() == count), "padded to one length");
+        let chunks: Vec<&Chunk> = prompts.iter().flat_map(WeightedPrompt::chunks).collect();
+        let rows: Vec<Prompt> = chunks.iter().map(|chunk| chunk.prompt.clone()).collect();
+        let mut context = self.forward(&rows, learned);
+        if chunks.iter().any(|chunk| is_weighted(chunk)) {
+            context = emphasised(context, &chunks);
+        }
+        let [_, positions, width] = context.dims();
+        context.reshape([prompts.len(), count * positions, width])
+    }
+
     fn embed(&self, prompts: &[Prompt], learned: Option<Tensor<2>>) -> Tensor<3> {
         let device = self.tokens.device();
         let [positions, width] = self.positions.dims();
@@ -160,6 +186,32 @@ impl TextEncoder {
         }
         rows.reshape([prompts.len(), positions, width]) + self.positions.clone().unsqueeze::<3>()
     }
+}
+
+fn is_weighted(chunk: &Chunk) -> bool {
+    chunk.weights.iter().any(|&weight| weight != 1.0)
+}
+
+/// Each chunk's row times its weights, its mean restored.
+fn emphasised(context: Tensor<3>, chunks: &[&Chunk]) -> Tensor<3> {
+    let ([rows, positions, width], device) = (context.dims(), context.device());
+    let mut values = engine::values(context);
+    for (row, chunk) in values.chunks_mut(positions * width).zip(chunks) {
+        if is_weighted(chunk) {
+            emphasise(row, &chunk.weights, width);
+        }
+    }
+    engine::tensor(values, [rows, positions, width], &device)
+}
+
+fn emphasise(row: &mut [f32], weights: &[f32], width: usize) {
+    let mean = |row: &[f32]| row.iter().map(|&v| f64::from(v)).sum::<f64>() / row.len() as f64;
+    let before = mean(row);
+    for (position, &weight) in row.chunks_mut(width).zip(weights) {
+        position.iter_mut().for_each(|v| *v *= weight);
+    }
+    let scale = (before / mean(row)) as f32;
+    row.iter_mut().for_each(|v| *v *= scale);
 }
 
 /// Puts the learned vectors in place of the table's rows. Written as products

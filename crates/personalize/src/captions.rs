@@ -1,6 +1,8 @@
-//! Captions for training photos.
+//! Captions for training photos, and texts that are read as captions are.
 
-use crate::Recipe;
+use diffusion::{Placeholder, Prompt, Tokenizer};
+
+use crate::{Error, Recipe, Result};
 
 /// The "ImageNet small" templates of Textual Inversion (Gal et al. 2022);
 /// `{}` is where the placeholder goes.
@@ -59,4 +61,21 @@ pub fn filled(caption: &str, thing: &str) -> String {
 /// If there is no such template.
 pub fn caption(template: usize, placeholder: &str) -> String {
     filled(TEMPLATES[template], placeholder)
+}
+
+/// Tokenises a text as it stands, without weights.
+///
+/// # Errors
+/// If the placeholder is not in it, or only beyond what the text encoder takes.
+pub fn plain(tokenizer: &Tokenizer, text: &str, placeholder: Placeholder) -> Result<Prompt> {
+    let prompt = tokenizer.encode(text, Some(placeholder))?;
+    let plain = placeholder.vectors == 0 && placeholder.stands_in(text);
+    if prompt.placeholders.is_empty() && !plain {
+        return Err(Error::Prompt(format!(
+            "the prompt \"{text}\" does not hold the placeholder \"{}\" (or only beyond what \
+             fits): write it where the object goes",
+            placeholder.text
+        )));
+    }
+    Ok(prompt)
 }

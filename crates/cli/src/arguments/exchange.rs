@@ -26,7 +26,7 @@ pub struct Import {
     /// Folder with embeddings_gs-N.pt and cross_attention-N.pt (the newest are taken), or the two
     #[arg(required = true, num_args = 1..=2, value_name = "DIR|FILE")]
     files: Vec<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
     #[arg(long, value_name = "DIR|FILE|ID")]
     base: PathBuf,

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// What each crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("kernels", &[]),
     ("formats", &[]),
     ("images", &["formats"]),
@@ -15,7 +15,8 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("engine", &["kernels"]),
     ("diffusion", &["engine", "formats"]),
     ("personalize", &["engine", "diffusion", "formats", "images"]),
-    ("app", &["engine", "diffusion", "personalize", "formats", "images"]),
+    ("evaluate", &["engine", "diffusion", "formats", "images"]),
+    ("app", &["engine", "diffusion", "personalize", "evaluate", "formats", "images"]),
     ("cli", &["app"]),
     ("toybox", &["app", "engine", "diffusion", "personalize", "formats", "images", "toyworld"]),
 ];

@@ -3,6 +3,7 @@
 mod architecture;
 mod documents;
 mod drawing;
+mod evaluating;
 mod exchange;
 mod full_size;
 mod hub;
@@ -10,7 +11,9 @@ mod hub_server;
 mod loras;
 mod methods;
 mod mistakes;
+mod prompts;
 mod recipes;
+mod sd2;
 mod training;
 mod vico;
 mod weights;

@@ -155,6 +155,22 @@ pub(super) fn merges(folder: Folder) -> Result<Option<String>> {
     folder.has(MERGES).then(|| folder.text(MERGES, MERGES_LIMIT)).transpose()
 }
 
+/// Where a folder names the token that prompts are filled up with; the first that does counts.
+const TOKENS: [&str; 2] = ["tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json"];
+
+/// The token that prompts are filled up with, if the folder names any: `!` in
+/// Stable Diffusion 2, the end of the text in 1.x.
+pub(super) fn pad(folder: Folder) -> Result<Option<String>> {
+    for name in TOKENS.into_iter().filter(|name| folder.has(name)) {
+        let token = &folder.json(name)?.0["pad_token"];
+        let token = token.as_str().or(token["content"].as_str());
+        if let Some(token) = token {
+            return Ok(Some(token.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
 /// Where a model's folder may recommend how to train on it. Our own addition to
 /// diffusers' layout: small models want other learning rates than Stable Diffusion.
 pub const RECOMMENDED: &str = "vico.toml";
@@ -173,7 +189,7 @@ pub const CONFIGS: [&str; 4] = [
 ];
 
 /// Files that are read where there are any.
-pub const OPTIONAL: [&str; 3] = [INDEX, MERGES, RECOMMENDED];
+pub const OPTIONAL: [&str; 5] = [INDEX, MERGES, RECOMMENDED, TOKENS[0], TOKENS[1]];
 
 pub(super) const INDEX: &str = "model_index.json";
 
@@ -207,7 +223,6 @@ pub(super) fn configs(folder: Folder) -> Result<Configs> {
     let (text, text_path) = folder.json("text_encoder/config.json")?;
     let (vae, vae_path) = folder.json("vae/config.json")?;
     let (schedule, schedule_path) = folder.json("scheduler/scheduler_config.json")?;
-    refuse::by_schedule(folder.path(), &schedule)?;
     let configs = Configs {
         text: TextConfig::from_json(&text, &text_path)?,
         unet: UNetConfig::from_json(&unet, &unet_path)?,

@@ -60,7 +60,7 @@ struct Files {
     vae: Arc<TensorFile>,
 }
 
-/// A Stable Diffusion 1.x model that was found, checked, and not yet loaded.
+/// A Stable Diffusion 1.x or 2.x model that was found, checked, and not yet loaded.
 pub struct Base {
     path: PathBuf,
     /// The files of a model that is part of the program.
@@ -68,6 +68,8 @@ pub struct Base {
     configs: Configs,
     /// The tokenizer's merges, where the model has its own.
     merges: Option<String>,
+    /// The token that prompts are filled up with, where it is not their end.
+    pad: Option<String>,
     recommended: Option<String>,
     text: Weights,
     unet: Weights,
@@ -83,7 +85,7 @@ impl Base {
     ///
     /// # Errors
     /// If files are missing or damaged, a configuration makes no sense, or the
-    /// model is of another kind (SDXL, SD 2, inpainting, ..).
+    /// model is of another kind (SDXL, inpainting, ..).
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
         if path.is_dir() {
             return Self::open_folder(Folder::Disk(path), device);
@@ -114,6 +116,7 @@ impl Base {
             unet: Weights::new(files.unet, "", keep, device),
             vae: Weights::new(files.vae, "", keep, device),
             merges: folder::merges(folder)?,
+            pad: folder::pad(folder)?,
             recommended: folder::recommended(folder)?,
             loras: Vec::new(),
             name: None,
@@ -134,13 +137,21 @@ impl Base {
             let rename = move |name: &str| at(rename(name));
             Weights::new(file.clone(), at(family.to_owned()), rename, device)
         };
+        let open_clip = single::has_open_clip(&file, prefix);
+        let text = if open_clip {
+            let text = weights("cond_stage_model.", Box::new(compvis::open_clip));
+            text.in_thirds(compvis::open_clip_third)
+        } else {
+            weights("cond_stage_model.", Box::new(compvis::text))
+        };
         Ok(Self {
             path: path.to_owned(),
             inside: None,
-            text: weights("cond_stage_model.", Box::new(compvis::text)),
+            text,
             unet: weights("model.diffusion_model.", Box::new(move |n| compvis::unet(&unet, n))),
             vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
             merges: None,
+            pad: open_clip.then(|| single::OPEN_CLIP_PAD.to_owned()),
             recommended: None,
             loras: Vec::new(),
             name: None,
@@ -237,8 +248,12 @@ impl Base {
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let TextConfig { max_position_embeddings: positions, vocab_size: rows, .. } =
             self.configs.text;
-        let Some(merges) = &self.merges else { return Tokenizer::clip(positions) };
-        let tokenizer = Tokenizer::new(merges, positions)?;
+        let padded = |tokenizer: Tokenizer| match &self.pad {
+            Some(token) => tokenizer.padded_with(token),
+            None => Ok(tokenizer),
+        };
+        let Some(merges) = &self.merges else { return padded(Tokenizer::clip(positions)?) };
+        let tokenizer = padded(Tokenizer::new(merges, positions)?)?;
         if tokenizer.vocabulary_size() > rows {
             return Err(Error::Config {
                 path: self.path.join(folder::MERGES),

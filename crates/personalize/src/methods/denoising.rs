@@ -15,7 +15,7 @@ use super::{Batch, mean_square};
 
 /// The loss of a batch with its gradients.
 pub(super) struct Denoised {
-    /// `mean((eps - noise)^2)`.
+    /// The mean of `(predicted - target)^2`, the target being the noise, or v.
     pub loss: f64,
     /// Gradient of the text context.
     pub context: Tensor<3>,
@@ -46,7 +46,7 @@ impl<'a> Learning<'a> {
         let (noisy, timesteps) = batch.noisy(schedule);
         let (predicted, recording) =
             self.still.record(noisy, &timesteps, context, &mut Plain, None);
-        let error = predicted - batch.noise.clone();
+        let error = predicted - batch.target(schedule);
         let loss = mean_square(&error);
         let count = error.shape().num_elements() as f64;
         let Self { leaves, everywhere, .. } = *self;

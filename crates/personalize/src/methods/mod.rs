@@ -194,7 +194,7 @@ pub struct Batch {
     pub latents: Tensor<4>,
     /// Clean latents of the reference photos.
     pub references: Tensor<4>,
-    /// Noise to add, and to find again.
+    /// Noise to add.
     pub noise: Tensor<4>,
     /// Timesteps.
     pub timesteps: Vec<usize>,
@@ -207,6 +207,11 @@ impl Batch {
     fn noisy(&self, schedule: &Schedule) -> (Tensor<4>, Vec<f64>) {
         let noisy = schedule.add_noise(self.latents.clone(), self.noise.clone(), &self.timesteps);
         (noisy, self.timesteps.iter().map(|&t| t as f64).collect())
+    }
+
+    /// What the U-Net is to predict of them: the noise or v.
+    fn target(&self, schedule: &Schedule) -> Tensor<4> {
+        schedule.target(self.latents.clone(), self.noise.clone(), &self.timesteps)
     }
 }
 
@@ -251,14 +256,14 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The prompts of a pass: without condition and with it, or with it alone where
+    /// The contexts of a pass by a text encoder, with learned vectors `[vectors, width]`
+    /// in place if there are any: without condition and with it, or with it alone where
     /// there is no guidance.
-    fn rows(&self) -> Vec<Prompt> {
-        let mut rows = vec![self.prompts.positive.clone()];
-        if self.job.guidance != 1.0 {
-            rows.insert(0, self.prompts.negative.clone());
-        }
-        rows
+    ///
+    /// # Shapes
+    /// Result `[2 or 1, positions, width]`.
+    pub fn contexts(&self, text: &TextEncoder, learned: Option<Tensor<2>>) -> Tensor<3> {
+        text.contexts(&self.prompts.rows(self.job.guidance), learned)
     }
 }
 

@@ -73,7 +73,7 @@ impl Method for TextualInversion {
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
-        let context = request.text.forward(&request.rows(), Some(token(&self.params)));
+        let context = request.contexts(request.text, Some(token(&self.params)));
         let (unet, guidance) = (request.unet, request.job.guidance);
         Ok(Box::new(TextDenoiser { unet, context, guidance }))
     }

@@ -10,5 +10,6 @@ mod not_finite;
 mod own_weights;
 mod precision;
 mod samplers;
+mod sd2;
 mod textual_inversion;
 mod tiny;

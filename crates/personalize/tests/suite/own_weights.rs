@@ -178,3 +178,25 @@ fn concepts_have_their_own_vectors() {
     let (first, second) = rows.split_at(rows.len() / 2);
     assert!(first.iter().all(|&g| g == 0.0) && second.iter().all(|&g| g != 0.0));
 }
+
+/// Of Stable Diffusion 2 the U-Net predicts v, and that is what is learned.
+#[test]
+fn a_model_that_predicts_v_learns_v() {
+    let path = golden::fixture("diffusers/tiny-sd2");
+    let tiny = Tiny::of(diffusion::Base::open(&path, &engine::cpu()).unwrap());
+    for recipe in &recipes()[1..] {
+        let recipe = Recipe { init_word: "a".into(), ..recipe.clone() };
+        let method = tiny.fresh(&recipe);
+        let batch = batch(&tiny, method.as_ref(), &recipe);
+        let context = tiny.text.forward(&batch.prompts, None);
+        let times: Vec<f64> = batch.timesteps.iter().map(|&t| t as f64).collect();
+        let (latents, noise) = (batch.latents.clone(), batch.noise.clone());
+        let noisy = tiny.schedule.add_noise(latents.clone(), noise.clone(), &batch.timesteps);
+        let v = tiny.schedule.target(latents, noise, &batch.timesteps);
+        let error = tiny.unet.forward(noisy, &times, &context, &mut Plain) - v;
+        let loss = engine::values((error.clone() * error).mean())[0];
+        let got = method.evaluate(&tiny.frozen(), &batch);
+        assert_close(&recipe.method, &[got.loss as f32], &[loss], 1e-5);
+        assert_eq!(got.gradients.iter().count(), method.params().len());
+    }
+}

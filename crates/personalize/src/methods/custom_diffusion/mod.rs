@@ -178,7 +178,7 @@ impl Method for CustomDiffusion {
         let Request { unet, text, job, .. } = *request;
         let how = nn::Frozen::new(&text.device());
         let unet = self.unet(unet, &self.params.frozen(&how));
-        let context = text.forward(&request.rows(), Some(token(&self.params)));
+        let context = request.contexts(text, Some(token(&self.params)));
         Ok(Box::new(TextDenoiser { unet, context, guidance: job.guidance }))
     }
 

@@ -222,7 +222,7 @@ impl Method for DreamBoothLora {
         let Request { unet, text, job, .. } = *request;
         let how = nn::Frozen::new(&text.device());
         let source = self.params.frozen(&how);
-        let context = self.text(text, &source).forward(&request.rows(), None);
+        let context = request.contexts(&self.text(text, &source), None);
         let unet = self.unet(unet, &source);
         Ok(Box::new(TextDenoiser { unet, context, guidance: job.guidance }))
     }

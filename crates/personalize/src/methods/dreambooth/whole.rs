@@ -143,7 +143,7 @@ impl Method for DreamBooth {
         let Request { text, job, .. } = *request;
         let how = nn::Frozen::new(&text.device());
         let (unet, own) = (self.params.within(UNET), self.params.within(TEXT));
-        let context = self.text(text, &own.frozen(&how)).forward(&request.rows(), None);
+        let context = request.contexts(&self.text(text, &own.frozen(&how)), None);
         let unet = self.unet(&unet.frozen(&how));
         Ok(Box::new(TextDenoiser { unet, context, guidance: job.guidance }))
     }
