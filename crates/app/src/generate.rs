@@ -63,7 +63,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     events.stage("loading the text encoder and the U-Net");
     let (mut text, unet) = (base.text_encoder()?, base.unet()?);
     extras.teach(&mut tokenizer, &mut text);
-    let method = adapter_file::method(&adapter, unet.sites(), text.width())?;
+    let method = adapter_file::method(&adapter, base.configs())?;
+    adapter_file::teach(&adapter, method.as_ref(), &mut tokenizer, &mut text)?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
     let jobs = jobs(options, &typed, &job, &tokenizer, placeholder)?;
     let (decoder, schedule) = (base.vae_decoder()?, base.schedule());

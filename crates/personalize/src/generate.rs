@@ -2,6 +2,7 @@
 
 use diffusion::{
     Schedule, Tokenizer,
+    denoise::Denoiser,
     layout::{from_nchw, to_nchw},
     sampler,
     text::TextEncoder,
@@ -88,9 +89,19 @@ pub fn generate(
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<()> {
-    let plan = job.plan(model.schedule)?;
     let request = Request { unet: model.unet, text: model.text, prompts, job, reference };
-    let mut denoiser = method.denoiser(&request)?;
+    draw(model, method.denoiser(&request)?.as_mut(), job, start, watch)
+}
+
+/// Draws a job's pictures with a denoiser that knows what to draw.
+pub fn draw(
+    model: &Model,
+    denoiser: &mut dyn Denoiser,
+    job: &Job,
+    start: Start,
+    watch: &mut dyn Watch,
+) -> Result<()> {
+    let plan = job.plan(model.schedule)?;
     let shape = [model.channels, job.height / model.factor, job.width / model.factor];
     let steps = plan.evaluations();
     for first in (0..job.count).step_by(job.batch) {
@@ -104,7 +115,7 @@ pub fn generate(
         let mut failure = None;
         let result = sampler::sample(
             &plan,
-            denoiser.as_mut(),
+            denoiser,
             plan.start(noise, pictures),
             &mut || stack(rows.iter_mut().map(Row::noise), shape, &device),
             &mut |i, x| {

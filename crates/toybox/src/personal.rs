@@ -7,7 +7,7 @@ use std::{
 };
 
 use app::{Compute, Event, Events, generate, train};
-use diffusion::{Base, Placeholder, Tokenizer};
+use diffusion::{Base, Tokenizer};
 use engine::values;
 use images::{Filter, Picture, labelled_sheet, read_photo, resize, write_png};
 use personalize::{
@@ -202,10 +202,9 @@ impl Study<'_> {
         let adapter = Adapter::load(adapter, &device)?;
         let (text, unet, schedule) = (base.text_encoder()?, base.unet()?, base.schedule());
         let recipe = &adapter.info.recipe;
-        let method = methods::learned(recipe, unet.sites(), text.width(), adapter.params.clone())?;
+        let method = methods::learned(recipe, base.configs(), adapter.params.clone())?;
         let tokenizer: Tokenizer = base.tokenizer()?;
-        let placeholder =
-            Placeholder { text: &recipe.placeholder, vectors: method.token_vectors() };
+        let placeholder = methods::placeholder(method.as_ref(), recipe, 0);
         let caption = format!("a photo of {}", recipe.placeholder);
         let prompt = tokenizer.encode(&caption, Some(placeholder))?;
         let frozen = Frozen { text: &text, unet: &unet, schedule: &schedule };

@@ -10,6 +10,7 @@ mod full_size;
 mod hub;
 mod hub_server;
 mod loras;
+mod methods;
 mod mistakes;
 mod prompts;
 mod recipes;

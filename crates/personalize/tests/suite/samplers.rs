@@ -76,7 +76,7 @@ impl Studio {
             factor: self.factor,
             channels: self.reference.dims()[3],
         };
-        let star = Placeholder { text: "*", vectors: 1 };
+        let star = Placeholder { text: "*", vectors: 1, words: "" };
         let prompts = job.prompts(&self.tokenizer, star, false).unwrap();
         let mut seen = Seen::default();
         let reference = Some(&self.reference);
@@ -189,7 +189,7 @@ fn vico_draws_prompts_with_weights_and_of_any_length() {
 #[test]
 fn the_placeholder_is_looked_at_in_every_chunk() {
     let studio = Studio::open();
-    let star = Placeholder { text: "*", vectors: 1 };
+    let star = Placeholder { text: "*", vectors: 1, words: "" };
     let job = Job::new("BREAK a (photo:0.5) of * on the beach", SIDE * studio.factor);
     let prompts = job.prompts(&studio.tokenizer, star, false).unwrap();
     let request = Request {
@@ -199,7 +199,7 @@ fn the_placeholder_is_looked_at_in_every_chunk() {
         job: &job,
         reference: None,
     };
-    let context = request.text.contexts(&request.rows(), Some(studio.vico.token()));
+    let context = request.contexts(&studio.tiny.text, Some(studio.vico.token()));
     let positions = prompts.positive.placeholder().unwrap();
     assert_eq!((context.dims()[0], context.dims()[1], positions), (2, 2 * 77, 77 + 4));
     let conditional = context.narrow(0, 1, 1);

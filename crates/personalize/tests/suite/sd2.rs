@@ -29,12 +29,13 @@ impl Second {
     fn open() -> Self {
         let device = engine::cpu();
         let base = Base::open(&golden::fixture("diffusers/tiny-sd2"), &device).unwrap();
-        let (tiny, tokenizer) = (Tiny::of(&base), base.tokenizer().unwrap());
+        let tokenizer = base.tokenizer().unwrap();
+        let tiny = Tiny::of(base);
         let draw = Draw::new(3);
         let latents = |name: &str| -> Tensor<4> {
             from_nchw(draw.normal(name, 2 * 4 * 12 * 12), [2, 4, 12, 12], &device)
         };
-        let star = Placeholder { text: "*", vectors: 1 };
+        let star = Placeholder { text: "*", vectors: 1, words: "" };
         let prompt = |text: &str| tokenizer.encode(text, Some(star)).unwrap();
         let batch = Batch {
             latents: latents("latents"),

@@ -198,7 +198,7 @@ impl Method for Vico {
             sites: &self.sites,
             blocks: self.frozen_blocks(&nn::Frozen::new(&text.device())),
             reference: reference.clone(),
-            context: text.contexts(&request.rows(), Some(self.token())),
+            context: request.contexts(text, Some(self.token())),
             positions: Positions::new(
                 prompts.positive.placeholder(),
                 prompts.positive.end_of_text(),
