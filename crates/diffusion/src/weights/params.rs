@@ -2,7 +2,7 @@ use std::cell::RefCell;
 
 use engine::{
     Tensor,
-    nn::{Conv2d, ConvShape, GroupNorm, LayerNorm, Linear, WeightSource},
+    nn::{Conv2d, ConvShape, Linear, WeightSource},
     params::{Param, Params},
 };
 
@@ -34,11 +34,6 @@ impl<'a> Collecting<'a> {
         self.params.borrow_mut().insert(name, param);
         Ok(())
     }
-
-    fn keep_vectors(&self, name: &str, length: usize) -> Result<()> {
-        self.keep(&format!("{name}.weight"), &[&[length]])?;
-        self.keep(&format!("{name}.bias"), &[&[length]])
-    }
 }
 
 impl WeightSource for Collecting<'_> {
@@ -61,22 +56,10 @@ impl WeightSource for Collecting<'_> {
         Ok(layer)
     }
 
-    fn group_norm(
-        &self,
-        name: &str,
-        groups: usize,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<GroupNorm> {
-        self.keep_vectors(name, channels)?;
-        let Ok(layer) = self.params.borrow().group_norm(name, groups, channels, epsilon);
-        Ok(layer)
-    }
-
-    fn layer_norm(&self, name: &str, channels: usize, epsilon: f64) -> Result<LayerNorm> {
-        self.keep_vectors(name, channels)?;
-        let Ok(layer) = self.params.borrow().layer_norm(name, channels, epsilon);
-        Ok(layer)
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
+        self.keep(name, &[&[length]])?;
+        let Ok(vector) = self.params.borrow().vector(name, length);
+        Ok(vector)
     }
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>> {

@@ -2,7 +2,7 @@ use std::{cell::RefCell, convert::Infallible};
 
 use engine::{
     Device, Tensor,
-    nn::{Conv2d, ConvShape, GroupNorm, LayerNorm, Linear, WeightSource},
+    nn::{Conv2d, ConvShape, Linear, WeightSource},
 };
 
 /// Names and shapes of a model's weights, by diffusers' names and in the order of
@@ -24,11 +24,6 @@ pub struct Shapes {
 impl Shapes {
     fn note(&self, name: String, shape: &[usize]) {
         self.found.borrow_mut().push((name, shape.to_vec()));
-    }
-
-    fn note_vectors(&self, name: &str, length: usize) {
-        self.note(format!("{name}.weight"), &[length]);
-        self.note(format!("{name}.bias"), &[length]);
     }
 
     fn empty<const D: usize>(&self) -> Tensor<D> {
@@ -59,25 +54,9 @@ impl WeightSource for Shapes {
         Ok(Conv2d::from_tensors(shape, self.empty(), self.empty()))
     }
 
-    fn group_norm(
-        &self,
-        name: &str,
-        groups: usize,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<GroupNorm, Infallible> {
-        self.note_vectors(name, channels);
-        Ok(GroupNorm::from_tensors(self.empty(), self.empty(), groups, epsilon))
-    }
-
-    fn layer_norm(
-        &self,
-        name: &str,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<LayerNorm, Infallible> {
-        self.note_vectors(name, channels);
-        Ok(LayerNorm::from_tensors(self.empty(), self.empty(), epsilon))
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Infallible> {
+        self.note(name.to_owned(), &[length]);
+        Ok(self.empty())
     }
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Infallible> {

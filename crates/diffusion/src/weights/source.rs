@@ -2,7 +2,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use engine::{
     Device, Tensor,
-    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, Precision, WeightSource},
+    nn::{Conv2d, ConvShape, Frozen, Linear, Precision, WeightSource},
 };
 use formats::TensorFile;
 use sha2::{Digest, Sha256};
@@ -181,10 +181,6 @@ impl Weights {
         }
         usual.into()
     }
-
-    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
-        Ok(engine::tensor(self.read(name, &[&[length]])?, [length], &self.how.device))
-    }
 }
 
 impl WeightSource for Weights {
@@ -210,22 +206,8 @@ impl WeightSource for Weights {
         Ok(self.how.conv(shape, weight, bias))
     }
 
-    fn group_norm(
-        &self,
-        name: &str,
-        groups: usize,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<GroupNorm> {
-        let weight = self.vector(&format!("{name}.weight"), channels)?;
-        let bias = self.vector(&format!("{name}.bias"), channels)?;
-        Ok(GroupNorm::from_tensors(weight, bias, groups, epsilon))
-    }
-
-    fn layer_norm(&self, name: &str, channels: usize, epsilon: f64) -> Result<LayerNorm> {
-        let weight = self.vector(&format!("{name}.weight"), channels)?;
-        let bias = self.vector(&format!("{name}.bias"), channels)?;
-        Ok(LayerNorm::from_tensors(weight, bias, epsilon))
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
+        Ok(engine::tensor(self.read(name, &[&[length]])?, [length], &self.how.device))
     }
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>> {

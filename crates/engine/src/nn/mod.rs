@@ -49,6 +49,12 @@ pub trait WeightSource {
     /// A convolution with weights `[outputs, inputs, 3, 3]`.
     fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d, Self::Error>;
 
+    /// A vector of `length` values; `name` is complete here.
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Self::Error>;
+
+    /// A table of `rows` vectors of `width` values; `name` is complete here.
+    fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Self::Error>;
+
     /// Group norm over `channels` in `groups` groups.
     fn group_norm(
         &self,
@@ -56,7 +62,11 @@ pub trait WeightSource {
         groups: usize,
         channels: usize,
         epsilon: f64,
-    ) -> Result<GroupNorm, Self::Error>;
+    ) -> Result<GroupNorm, Self::Error> {
+        let weight = self.vector(&format!("{name}.weight"), channels)?;
+        let bias = self.vector(&format!("{name}.bias"), channels)?;
+        Ok(GroupNorm::from_tensors(weight, bias, groups, epsilon))
+    }
 
     /// Layer norm over the last dimension of `channels`.
     fn layer_norm(
@@ -64,8 +74,9 @@ pub trait WeightSource {
         name: &str,
         channels: usize,
         epsilon: f64,
-    ) -> Result<LayerNorm, Self::Error>;
-
-    /// A table of `rows` vectors of `width` values; `name` is complete here.
-    fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Self::Error>;
+    ) -> Result<LayerNorm, Self::Error> {
+        let weight = self.vector(&format!("{name}.weight"), channels)?;
+        let bias = self.vector(&format!("{name}.bias"), channels)?;
+        Ok(LayerNorm::from_tensors(weight, bias, epsilon))
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::{
     Device, Tensor,
-    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, WeightSource},
+    nn::{Conv2d, ConvShape, Frozen, Linear, WeightSource},
 };
 use formats::TensorFile;
 
@@ -131,10 +131,6 @@ impl Weights {
         Err(Error::encoder(self.file.path(), what))
     }
 
-    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
-        Ok(engine::tensor(self.read(name, length, 1)?, [length], &self.how.device))
-    }
-
     fn matrix(&self, name: &str, inputs: usize, outputs: usize) -> Result<Vec<f32>> {
         if !self.place(name).bare {
             return self.read(name, outputs, inputs);
@@ -172,22 +168,8 @@ impl WeightSource for Weights {
         Ok(self.how.conv(shape, weight, bias))
     }
 
-    fn group_norm(
-        &self,
-        name: &str,
-        groups: usize,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<GroupNorm> {
-        let weight = self.vector(&format!("{name}.weight"), channels)?;
-        let bias = self.vector(&format!("{name}.bias"), channels)?;
-        Ok(GroupNorm::from_tensors(weight, bias, groups, epsilon))
-    }
-
-    fn layer_norm(&self, name: &str, channels: usize, epsilon: f64) -> Result<LayerNorm> {
-        let weight = self.vector(&format!("{name}.weight"), channels)?;
-        let bias = self.vector(&format!("{name}.bias"), channels)?;
-        Ok(LayerNorm::from_tensors(weight, bias, epsilon))
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
+        Ok(engine::tensor(self.read(name, length, 1)?, [length], &self.how.device))
     }
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>> {

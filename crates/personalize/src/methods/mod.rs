@@ -304,15 +304,11 @@ pub trait Method {
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>>;
 
     /// What the method takes for the object in a reference photo
-    /// `[1, height, width, channels]`, layer by layer; nothing for methods
-    /// without masks.
-    fn masks(
-        &self,
-        frozen: &Frozen,
-        prompt: &Prompt,
-        reference: &Tensor<4>,
-        timestep: f64,
-    ) -> Vec<MaskView>;
+    /// `[1, height, width, channels]` at a timestep, under a prompt, layer by layer;
+    /// nothing for methods without masks.
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+        Vec::new()
+    }
 }
 
 /// The mean of the squares.

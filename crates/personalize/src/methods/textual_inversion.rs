@@ -1,19 +1,16 @@
 //! Textual Inversion (Gal et al. 2022, arXiv 2208.01618): one token's vectors are
 //! learned, and nothing else.
 
-use diffusion::{
-    Prompt,
-    denoise::{Denoiser, TextDenoiser},
-};
+use diffusion::denoise::{Denoiser, TextDenoiser};
+use engine::Device;
 use engine::params::{Gradients, Param, Params};
-use engine::{Device, Tensor};
 
 use super::{
     Batch, Evaluated, Frozen, Method, Request, check_params,
     denoising::Learning,
     token::{TOKEN, Tape, token},
 };
-use crate::{Result, masks::MaskView};
+use crate::Result;
 
 /// What Textual Inversion learns.
 pub struct TextualInversion {
@@ -76,10 +73,5 @@ impl Method for TextualInversion {
         let context = request.contexts(request.text, Some(token(&self.params)));
         let (unet, guidance) = (request.unet, request.job.guidance);
         Ok(Box::new(TextDenoiser { unet, context, guidance }))
-    }
-
-    /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
-        Vec::new()
     }
 }

@@ -4,13 +4,11 @@
 pub mod export;
 
 use diffusion::{
-    Prompt,
     base::Configs,
     denoise::{Denoiser, TextDenoiser},
     unet::{Site, UNet, sites},
 };
 use engine::{
-    Tensor,
     nn::{self, Linear, WeightSource},
     params::{Param, Params},
 };
@@ -21,7 +19,7 @@ use super::{
     rare_id,
     token::{TOKEN, Tape, token},
 };
-use crate::{Recipe, Result, masks::MaskView};
+use crate::{Recipe, Result};
 
 /// What begins the names of the U-Net's weights among the parameters.
 const UNET: &str = "unet.";
@@ -180,10 +178,5 @@ impl Method for CustomDiffusion {
         let unet = self.unet(unet, &self.params.frozen(&how));
         let context = request.contexts(text, Some(token(&self.params)));
         Ok(Box::new(TextDenoiser { unet, context, guidance: job.guidance }))
-    }
-
-    /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
-        Vec::new()
     }
 }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use diffusion::{
-    Prompt,
     base::Configs,
     denoise::{Denoiser, TextDenoiser},
     lora::{Factors, Part},
@@ -11,16 +10,15 @@ use diffusion::{
     unet::{Site, UNet, sites},
 };
 use engine::{
-    Tensor,
     nn::{self, Linear, WeightSource},
     params::{Param, Params},
 };
 
 use super::{
     super::{Batch, Evaluated, Frozen, Method, Request, Start, check_params, denoising::Learning},
-    TEXT, Tape, UNET, words,
+    TEXT, UNET, evaluate, words,
 };
-use crate::{Recipe, Result, draw::Draw, masks::MaskView};
+use crate::{Recipe, Result, draw::Draw};
 
 /// A LoRA on the projections of the U-Net's attentions, and of the text encoder's if the
 /// recipe wants it: `W + up down`, the scale being one.
@@ -205,17 +203,14 @@ impl Method for DreamBoothLora {
 
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
         let leaves = self.params.leaves();
-        let tape = Tape::new(&self.text(frozen.text, &leaves), &batch.prompts);
         let learning = Learning {
             still: &self.unet(frozen.unet, &self.params),
             learning: &self.unet(frozen.unet, &leaves),
             leaves: Some(&leaves),
             everywhere: false,
         };
-        let denoised = learning.evaluate(frozen.schedule, batch, &tape.context());
-        let mut gradients = denoised.weights;
-        tape.backward(denoised.context, &leaves, &mut gradients);
-        Evaluated::denoising(denoised.loss, gradients)
+        let text = self.text(frozen.text, &leaves);
+        evaluate(&text, &learning, &leaves, frozen.schedule, batch)
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
@@ -225,10 +220,5 @@ impl Method for DreamBoothLora {
         let context = request.contexts(&self.text(text, &source), None);
         let unet = self.unet(unet, &source);
         Ok(Box::new(TextDenoiser { unet, context, guidance: job.guidance }))
-    }
-
-    /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
-        Vec::new()
     }
 }

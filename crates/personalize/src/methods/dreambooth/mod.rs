@@ -8,13 +8,10 @@ mod whole;
 pub use lora::{DreamBoothLora, factors, parameter_count as lora_parameter_count};
 pub use whole::DreamBooth;
 
-use diffusion::{Prompt, text::TextEncoder};
-use engine::{
-    Tensor,
-    params::{Gradients, Params},
-    replay::Seeds,
-};
+use diffusion::{Schedule, text::TextEncoder};
+use engine::{params::Params, replay::Seeds};
 
+use super::{Batch, Evaluated, denoising::Learning};
 use crate::Recipe;
 
 /// What begins the names of the U-Net's parameters.
@@ -28,25 +25,19 @@ pub fn words(recipe: &Recipe) -> String {
     format!("{} {}", recipe.rare_word, recipe.init_word)
 }
 
-/// The text encoder's tape from its leaves, if it has any, to the context of a batch.
-struct Tape {
-    context: Tensor<3>,
-}
-
-impl Tape {
-    fn new(text: &TextEncoder, prompts: &[Prompt]) -> Self {
-        Self { context: text.forward(prompts, None) }
-    }
-
-    /// The context without the tape.
-    fn context(&self) -> Tensor<3> {
-        self.context.clone().inner()
-    }
-
-    /// Sends the context's gradient back and adds those of the leaves.
-    fn backward(self, gradient: Tensor<3>, leaves: &Params, gradients: &mut Gradients) {
-        let mut seeds = Seeds::default();
-        seeds.add(self.context, gradient);
-        leaves.collect(&mut seeds.backward(), gradients);
-    }
+/// Loss and gradients of a batch, for leaves in the U-Net and maybe in the text encoder.
+fn evaluate(
+    text: &TextEncoder,
+    unet: &Learning,
+    leaves: &Params,
+    schedule: &Schedule,
+    batch: &Batch,
+) -> Evaluated {
+    let context = text.forward(&batch.prompts, None);
+    let denoised = unet.evaluate(schedule, batch, &context.clone().inner());
+    let mut gradients = denoised.weights;
+    let mut seeds = Seeds::default();
+    seeds.add(context, denoised.context);
+    leaves.collect(&mut seeds.backward(), &mut gradients);
+    Evaluated::denoising(denoised.loss, gradients)
 }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use diffusion::{
-    Prompt,
     base::Configs,
     denoise::{Denoiser, TextDenoiser},
     lora::Part,
@@ -11,16 +10,15 @@ use diffusion::{
     unet::UNet,
 };
 use engine::{
-    Tensor,
     nn::{self, WeightSource},
     params::Params,
 };
 
 use super::{
     super::{Batch, Evaluated, Frozen, Method, Request, Start, check_params, denoising::Learning},
-    TEXT, Tape, UNET, words,
+    TEXT, UNET, evaluate, words,
 };
-use crate::{Recipe, Result, masks::MaskView};
+use crate::{Recipe, Result};
 
 /// All weights of the U-Net, and perhaps of the text encoder.
 pub struct DreamBooth {
@@ -126,17 +124,14 @@ impl Method for DreamBooth {
 
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
         let leaves = self.params.leaves();
-        let tape = Tape::new(&self.text(frozen.text, &leaves.within(TEXT)), &batch.prompts);
         let learning = Learning {
             still: &self.unet(&self.params.within(UNET)),
             learning: &self.unet(&leaves.within(UNET)),
             leaves: Some(&leaves),
             everywhere: true,
         };
-        let denoised = learning.evaluate(frozen.schedule, batch, &tape.context());
-        let mut gradients = denoised.weights;
-        tape.backward(denoised.context, &leaves, &mut gradients);
-        Evaluated::denoising(denoised.loss, gradients)
+        let text = self.text(frozen.text, &leaves.within(TEXT));
+        evaluate(&text, &learning, &leaves, frozen.schedule, batch)
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
@@ -146,10 +141,5 @@ impl Method for DreamBooth {
         let context = request.contexts(&self.text(text, &own.frozen(&how)), None);
         let unet = self.unet(&unet.frozen(&how));
         Ok(Box::new(TextDenoiser { unet, context, guidance: job.guidance }))
-    }
-
-    /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
-        Vec::new()
     }
 }
