@@ -41,7 +41,7 @@ pub enum Error {
     Tokenizer(String),
     /// A word that should be one token is several.
     #[error(
-        "the init word \"{word}\" is {count} tokens of CLIP's vocabulary, expected one: choose a plain class word such as \"toy\", \"dog\" or \"teapot\""
+        "the init word \"{word}\" is {count} tokens of the base model's vocabulary, expected one: choose a plainer word for the kind of thing, such as \"dog\" or \"teapot\""
     )]
     NotOneToken {
         /// The word.
