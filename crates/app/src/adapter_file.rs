@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use diffusion::{Base, Placeholder};
+use diffusion::{Base, Placeholder, Tokenizer, base::Configs, text::TextEncoder};
 use engine::{Device, Tensor};
 use images::{Filter, read_photo, resize};
 use personalize::{
     Adapter,
-    methods::{self, Method},
+    methods::{self, Method, token::TOKEN},
 };
 
 use crate::{Error, Events, Result};
@@ -66,12 +66,8 @@ pub fn compare(adapter: &Adapter, base: &Base, events: &mut dyn Events) -> Resul
     Ok(())
 }
 
-/// The method of an adapter on a U-Net and text encoder.
-pub fn method(
-    adapter: &Adapter,
-    sites: &[diffusion::unet::Site],
-    token_width: usize,
-) -> Result<Box<dyn Method>> {
+/// The method of an adapter on a base model.
+pub fn method(adapter: &Adapter, configs: &Configs) -> Result<Box<dyn Method>> {
     let known = methods::NAMES.contains(&adapter.info.method.as_str());
     if !known {
         return Err(Error::Usage(format!(
@@ -79,10 +75,37 @@ pub fn method(
             adapter.info.method
         )));
     }
-    Ok(methods::learned(&adapter.info.recipe, sites, token_width, adapter.params.clone())?)
+    Ok(methods::learned(&adapter.info.recipe, configs, adapter.params.clone())?)
 }
 
 /// The placeholder as the tokenizer wants it.
-pub fn placeholder<'a>(adapter: &'a Adapter, method: &dyn Method) -> Placeholder<'a> {
-    Placeholder { text: &adapter.info.placeholder, vectors: method.token_vectors() }
+pub fn placeholder<'a>(adapter: &'a Adapter, method: &'a dyn Method) -> Placeholder<'a> {
+    Placeholder {
+        text: &adapter.info.placeholder,
+        ..methods::placeholder(method, &adapter.info.recipe, 0)
+    }
+}
+
+/// Teaches the words of an adapter's further concepts: each becomes its learned vectors
+/// and its class word behind them.
+pub fn teach(
+    adapter: &Adapter,
+    method: &dyn Method,
+    tokenizer: &mut Tokenizer,
+    text: &mut TextEncoder,
+) -> Result<()> {
+    for concept in 1..=adapter.info.recipe.concepts.len() {
+        let Placeholder { text: word, vectors, words } =
+            methods::placeholder(method, &adapter.info.recipe, concept);
+        let width = text.width();
+        let learned = adapter.params.get(TOKEN).map(|param| param.values()).unwrap_or_default();
+        let mut rows: Vec<f32> =
+            learned.chunks(vectors * width).nth(concept).unwrap_or_default().to_vec();
+        for id in tokenizer.ids(words)? {
+            rows.extend(text.token_embedding(id));
+        }
+        let ids = text.add_tokens(rows);
+        tokenizer.add_word(word, ids);
+    }
+    Ok(())
 }

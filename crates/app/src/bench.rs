@@ -190,7 +190,7 @@ struct Loaded<'a> {
 impl<'a> Loaded<'a> {
     fn new(base: &'a Base, size: usize, device: &Device) -> Result<Self> {
         let (text, unet) = (base.text_encoder()?, base.unet()?);
-        let placeholder = Placeholder { text: "*", vectors: 1 };
+        let placeholder = Placeholder { text: "*", vectors: 1, words: "" };
         let job = Job::new("a photo of * on the beach", size);
         let prompts = job.prompts(&base.tokenizer()?, placeholder, false)?;
         let method = fresh(&text, &unet, device);
@@ -200,7 +200,7 @@ impl<'a> Loaded<'a> {
             size,
             device: device.clone(),
             schedule: base.schedule(),
-            prompt: prompts.positive.clone(),
+            prompt: prompts.positive.chunks()[0].prompt.clone(),
             text,
             unet,
             prompts,

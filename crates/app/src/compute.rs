@@ -118,8 +118,16 @@ impl Compute {
         self.weights
     }
 
+    /// Opens a model: a path, or the name of the one inside the program, which a file of
+    /// that name does not hide (`./toybox` is a path).
     pub(crate) fn base(&self, path: &Path) -> Result<Base> {
-        Ok(self.keep(Base::open(path, self.device())?))
+        let device = self.device();
+        let inside = path == Path::new(builtin::TOYBOX_NAME);
+        Ok(self.keep(if inside {
+            Base::inside(builtin::TOYBOX_NAME, builtin::TOYBOX, device)?
+        } else {
+            Base::open(path, device)?
+        }))
     }
 
     /// The same model, its weights kept this way.

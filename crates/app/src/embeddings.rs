@@ -7,7 +7,7 @@ use std::{
 
 use diffusion::{Base, Embedding, Tokenizer, text::TextEncoder, tokenizer::mentions};
 
-use crate::{Error, Events, Result, generate::Options};
+use crate::{Error, Events, Result};
 
 /// Extensions that embeddings have in a folder.
 const EXTENSIONS: [&str; 3] = ["safetensors", "pt", "bin"];
@@ -24,23 +24,24 @@ pub(crate) struct Extras(pub Vec<Extra>);
 
 impl Extras {
     /// Reads the files that were named, and those of a folder whose names stand
-    /// in a prompt: a folder may hold embeddings of other models.
+    /// in one of the `texts` of the prompts: a folder may hold embeddings of other models.
     ///
     /// # Errors
     /// If a file is no embedding or for another text encoder, or two have one
     /// name, or a name holds the placeholder.
     pub fn load(
-        options: &Options,
+        named: &[PathBuf],
+        texts: &[String],
         placeholder: &str,
         base: &Base,
         events: &mut dyn Events,
     ) -> Result<Self> {
         let mentioned = |path: &PathBuf| {
             let word = word(path);
-            [&options.prompt, &options.negative].iter().any(|prompt| mentions(prompt, &word))
+            texts.iter().any(|text| mentions(text, &word))
         };
         let mut all: Vec<Extra> = Vec::new();
-        for named in &options.embeddings {
+        for named in named {
             let paths = match named.is_dir() {
                 true => files(named)?.into_iter().filter(mentioned).collect(),
                 false => vec![named.clone()],

@@ -9,6 +9,9 @@ pub enum Error {
     /// The base model.
     #[error(transparent)]
     Base(#[from] diffusion::Error),
+    /// Judging pictures.
+    #[error(transparent)]
+    Judging(#[from] evaluate::Error),
     /// A file of weights.
     #[error(transparent)]
     File(#[from] formats::Error),
@@ -59,6 +62,7 @@ impl Error {
             Self::Usage(_) => true,
             Self::Run(e) => e.is_usage(),
             Self::Base(e) => e.is_usage(),
+            Self::Judging(e) => e.is_usage(),
             _ => false,
         };
         match () {

@@ -200,7 +200,8 @@ pub(crate) fn size_text(bytes: u64) -> String {
 pub(crate) fn time_text(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
-        0..100 => format!("{seconds:.0} s"),
+        0..10 => format!("{seconds:.2} s"),
+        10..100 => format!("{seconds:.0} s"),
         100..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }

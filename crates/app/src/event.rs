@@ -35,6 +35,13 @@ pub enum Event {
         /// A picture for each prompt.
         pictures: Vec<Picture>,
     },
+    /// Judging went on: pictures that an encoder has seen.
+    Judging {
+        /// Pictures done.
+        done: usize,
+        /// Pictures in all.
+        total: usize,
+    },
     /// A file of a model is being fetched.
     Fetching {
         /// Its name.

@@ -1,122 +1,31 @@
 //! `vico generate`.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+mod options;
+mod output;
+mod prompts;
 
-use diffusion::Base;
-use formats::{Array, write_safetensors};
-use images::{Picture, contact_sheet, write_png};
+use diffusion::{Base, Placeholder, Tokenizer};
 use personalize::{
-    Adapter, Error as RunError,
-    generate::{Drawn, Init, Job, Model, Start, Watch, generate},
+    Adapter,
+    generate::{Job, Model, Prompts, Start, generate},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Compute, Error, Event, Events, Result,
+    Compute, Events, Result,
     adapter_file::{self, Reference},
     embeddings::Extras,
     estimate::Memory,
-    init::{self, INIT_LATENTS, InitLatents, LATENTS},
-    lora::{LoraFile, open_base},
-    pictures::{self, Made},
-    repeat::{Recorded, hashes},
+    init::{self, InitLatents},
+    lora::open_base,
+    pictures::Made,
+    repeat::hashes,
 };
+use options::{job, named};
+use output::{Places, Writer};
+use prompts::{Typed, texts};
 
-/// What was typed, or what a picture says of itself.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default)]
-pub struct Options {
-    /// Base model.
-    pub base: PathBuf,
-    /// LoRAs to merge into it.
-    pub loras: Vec<LoraFile>,
-    /// Adapter file.
-    pub adapter: PathBuf,
-    /// Prompt.
-    pub prompt: String,
-    /// Negative prompt.
-    pub negative: String,
-    /// Files or folders of extra embeddings.
-    pub embeddings: Vec<PathBuf>,
-    /// Number of a kept photo or a path; the first photo if not given.
-    pub reference: Option<String>,
-    /// Sampling steps.
-    pub steps: usize,
-    /// Guidance scale.
-    pub guidance: f64,
-    /// Sampler.
-    pub sampler: String,
-    /// Fresh noise a step.
-    pub eta: f64,
-    /// Width; the training's size if not given.
-    pub width: Option<usize>,
-    /// Height; the training's size if not given.
-    pub height: Option<usize>,
-    /// Seed of the first picture.
-    pub seed: u64,
-    /// Number of pictures; one, or a row of `init_latents` each.
-    pub count: Option<usize>,
-    /// Pictures in one pass.
-    pub batch: usize,
-    /// Folder, or a `.png` file for one picture.
-    #[serde(skip)]
-    pub output: PathBuf,
-    /// Draw although the prompt lacks the placeholder.
-    pub allow_no_placeholder: bool,
-    /// Picture to start from.
-    pub init_image: Option<PathBuf>,
-    /// How much of it may change, 0 to 1.
-    pub strength: f64,
-    /// Latents to start from.
-    pub init_latents: Option<PathBuf>,
-    /// The first of them to use, counted from 0.
-    pub init_row: usize,
-    /// Where to write the latents.
-    #[serde(skip)]
-    pub save_latents: Option<PathBuf>,
-    /// What the inputs must be, if a picture is to be drawn again.
-    #[serde(skip)]
-    pub recorded: Option<Recorded>,
-}
-
-/// The paper's settings, and nothing to draw yet.
-impl Default for Options {
-    fn default() -> Self {
-        let Job { sampler, steps, eta, guidance, seed, batch, .. } = Job::new("", 0);
-        Self {
-            base: PathBuf::new(),
-            loras: Vec::new(),
-            adapter: PathBuf::new(),
-            prompt: String::new(),
-            negative: String::new(),
-            embeddings: Vec::new(),
-            reference: None,
-            steps,
-            guidance,
-            sampler,
-            eta,
-            width: None,
-            height: None,
-            seed,
-            count: None,
-            batch,
-            output: PathBuf::new(),
-            allow_no_placeholder: false,
-            init_image: None,
-            strength: 0.8,
-            init_latents: None,
-            init_row: 0,
-            save_latents: None,
-            recorded: None,
-        }
-    }
-}
-
-/// Gap between the pictures of a contact sheet, pixels.
-const GAP: usize = 8;
+pub use options::Options;
+pub(crate) use output::{NAME, SHEET, writable};
 
 /// Draws pictures.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
@@ -126,6 +35,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
 
 fn draw(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     named(options)?;
+    let typed = Typed::all(options)?;
     if let Some(recorded) = &options.recorded {
         recorded.check_files(options)?;
     }
@@ -135,29 +45,17 @@ fn draw(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result
         None => compute.clone(),
     };
     let device = compute.device();
-    let base = open_base(compute, &options.base, &options.loras, events)?;
-    let base_fingerprint = base.fingerprint()?;
-    if let Some(recorded) = &options.recorded {
-        recorded.check_base(&options.base, &base_fingerprint)?;
-    }
+    let (base, fingerprint) = opened(options, compute, events)?;
     let adapter = Adapter::load(&options.adapter, device)?;
     let latents = options.init_latents.as_deref();
     let latents =
         latents.map(|path| InitLatents::read(path, options.init_row, &base)).transpose()?;
     let job = job(options, &base, &adapter, latents.as_ref())?;
-    let schedule = base.schedule();
-    let plan = job.plan(&schedule)?;
-    if plan.steps() != job.steps {
-        events.note(format!(
-            "the original DDIM takes {} steps where {} are asked for; so does this",
-            plan.steps(),
-            job.steps
-        ));
-    }
-    let places = Places::check(options, job.count)?;
-    let learned = adapter.params.count();
+    say_steps(&job, &base, events)?;
+    let places = Places::check(options, typed.len() * job.count)?;
     let size = (job.width, job.height);
-    let need = |way: &Compute| Memory::of_drawing(way, &base, learned, job.batch, size);
+    let need =
+        |way: &Compute| Memory::of_drawing(way, &base, adapter.params.count(), job.batch, size);
     let way = compute.fitted(|way| need(way).total(), events)?;
     let memory = need(&way);
     let base = way.keep(base);
@@ -166,25 +64,19 @@ fn draw(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result
     adapter_file::compare(&adapter, &base, events)?;
     let picture = options.init_image.as_deref();
     let picture = picture.map(|path| init::encode(path, &base, size, device)).transpose()?;
+    let reference = options.reference.as_deref().map_or(Reference::Kept(0), Reference::parse);
+    let reference = reference.latents(&base, &adapter, &options.adapter, size, device)?;
 
-    let extras = Extras::load(options, &adapter.info.placeholder, &base, events)?;
+    let extras = extras(options, &typed, &adapter, &base, events)?;
     let mut tokenizer = base.tokenizer()?;
     events.stage("loading the text encoder and the U-Net");
     let (mut text, unet) = (base.text_encoder()?, base.unet()?);
     extras.teach(&mut tokenizer, &mut text);
-    let method = adapter_file::method(&adapter, unet.sites(), text.width())?;
+    let method = adapter_file::method(&adapter, base.configs())?;
+    adapter_file::teach(&adapter, method.as_ref(), &mut tokenizer, &mut text)?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
-    let prompts = job.prompts(&tokenizer, placeholder, options.allow_no_placeholder)?;
-    prompts.warnings().into_iter().for_each(|warning| events.warning(warning));
-    let typed = options.reference.as_deref().map(Reference::parse);
-    let reference = typed.unwrap_or(Reference::Kept(0)).latents(
-        &base,
-        &adapter,
-        &options.adapter,
-        size,
-        device,
-    )?;
-    let decoder = base.vae_decoder()?;
+    let jobs = jobs(options, &typed, &job, &tokenizer, placeholder)?;
+    let (decoder, schedule) = (base.vae_decoder()?, base.schedule());
     let model = Model {
         tokenizer: &tokenizer,
         text: &text,
@@ -194,185 +86,82 @@ fn draw(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result
         factor: base.configs().vae.factor(),
         channels: base.configs().vae.latent_channels,
     };
-    let request = Options { embeddings: extras.paths(), ..options.clone() };
-    let made = Made {
-        job: &job,
-        adapter: &adapter,
-        base_name: &base.name(),
-        base_fingerprint: &base_fingerprint,
-        files: &hashes(&request)?,
-        request: &request,
-        frozen_weights: way.weights(),
-    };
-    let mut writer = Writer { events, places, made, drawn: Vec::new(), failure: None };
     let start = match (&latents, &picture) {
         (Some(latents), _) => Start::Latents(&latents.rows),
         (None, Some(picture)) => Start::Picture(picture),
         (None, None) => Start::Noise,
     };
-    let result =
-        generate(&model, method.as_ref(), &job, &prompts, Some(&reference), start, &mut writer);
+    let request = Options { embeddings: extras.paths(), ..options.clone() };
+    let (name, files) = (base.name(), hashes(&request)?);
+    let mut writer = Writer::new(events, places, jobs.len(), job.count);
+    let draw = |(job, prompts): &(Job, Prompts)| {
+        let made = Made {
+            job,
+            adapter: &adapter,
+            base_name: &name,
+            base_fingerprint: &fingerprint,
+            files: &files,
+            request: &Options { prompt: job.prompt.clone(), ..request.clone() },
+            frozen_weights: way.weights(),
+        };
+        let mut watch = writer.follow(made);
+        generate(&model, method.as_ref(), job, prompts, Some(&reference), start, &mut watch)
+    };
+    let result = jobs.iter().try_for_each(draw);
     writer.finish(result, options.save_latents.as_deref())
 }
 
-/// Checks that there is a base model and an adapter: a picture of another
-/// program names neither.
-fn named(options: &Options) -> Result<()> {
-    for (path, option) in [(&options.base, "--base"), (&options.adapter, "--adapter")] {
-        if path.as_os_str().is_empty() {
-            return Err(Error::Usage(format!(
-                "{option} is missing: the picture does not name one"
-            )));
-        }
+/// The base model with its fingerprint, after it was found to be the recorded one.
+fn opened(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<(Base, String)> {
+    let base = open_base(compute, &options.base, &options.loras, events)?;
+    let fingerprint = base.fingerprint()?;
+    if let Some(recorded) = &options.recorded {
+        recorded.check_base(&options.base, &fingerprint)?;
+    }
+    Ok((base, fingerprint))
+}
+
+/// Checks the settings of the steps, and says if there will be others.
+fn say_steps(job: &Job, base: &Base, events: &mut dyn Events) -> Result<()> {
+    let plan = job.plan(&base.schedule())?;
+    if plan.steps() != job.steps {
+        events.note(format!(
+            "the original DDIM takes {} steps where {} are asked for; so does this",
+            plan.steps(),
+            job.steps
+        ));
     }
     Ok(())
 }
 
-fn job(
+/// The extra embeddings that stand in a prompt.
+fn extras(
     options: &Options,
-    base: &Base,
+    typed: &[Typed],
     adapter: &Adapter,
-    start: Option<&InitLatents>,
-) -> Result<Job> {
-    let size = adapter.info.recipe.size;
-    let (width, height) = match start {
-        None => (options.width.unwrap_or(size), options.height.unwrap_or(size)),
-        Some(start) => start.size(options.width, options.height)?,
+    base: &Base,
+    events: &mut dyn Events,
+) -> Result<Extras> {
+    let placeholder = &adapter.info.placeholder;
+    let mut texts = texts(&options.negative, placeholder)?;
+    for prompt in typed {
+        texts.extend(prompt.texts(placeholder)?);
+    }
+    Extras::load(&options.embeddings, &texts, placeholder, base, events)
+}
+
+/// A job with its tokenised prompts for each prompt.
+fn jobs(
+    options: &Options,
+    typed: &[Typed],
+    job: &Job,
+    tokenizer: &Tokenizer,
+    placeholder: Placeholder,
+) -> Result<Vec<(Job, Prompts)>> {
+    let one = |typed: &Typed| {
+        let job = Job { prompt: typed.prompt.clone(), ..job.clone() };
+        let prompts = job.prompts(tokenizer, placeholder, options.allow_no_placeholder);
+        typed.located(prompts).map(|prompts| (job, prompts))
     };
-    base.check_size(width, height)?;
-    let rows = start.map_or(1, |start| start.rows.len());
-    let count = options.count.unwrap_or(rows);
-    if start.is_some() && count > rows {
-        return Err(Error::Usage(format!(
-            "--count is {count}, but --init-latents holds latents of {rows} pictures"
-        )));
-    }
-    Ok(Job {
-        prompt: options.prompt.clone(),
-        negative: options.negative.clone(),
-        sampler: options.sampler.clone(),
-        steps: options.steps,
-        eta: options.eta,
-        guidance: options.guidance,
-        width,
-        height,
-        seed: options.seed,
-        count,
-        batch: options.batch,
-        init: options
-            .init_image
-            .as_ref()
-            .map(|path| Init { image: path.display().to_string(), strength: options.strength }),
-    })
-}
-
-/// Where the pictures go.
-enum Places {
-    File(PathBuf),
-    Folder { folder: PathBuf, first: usize },
-}
-
-/// Name of the pictures in a folder.
-const NAME: &str = "picture";
-const SHEET: &str = "sheet";
-
-impl Places {
-    /// Makes the folder and finds out whether it can be written, before any
-    /// work is done.
-    fn check(options: &Options, count: usize) -> Result<Self> {
-        let output = &options.output;
-        let png = output.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
-        let folder = match (png, output.parent()) {
-            (false, _) => output.clone(),
-            (true, Some(parent)) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            (true, _) => PathBuf::from("."),
-        };
-        writable(&folder)?;
-        if !png {
-            let first = pictures::free_number(&folder, NAME);
-            return Ok(Self::Folder { folder, first });
-        }
-        if count > 1 {
-            let what = "one file for several pictures: give a folder to --output";
-            return Err(Error::Usage(format!("{}: {what}", output.display())));
-        }
-        Ok(Self::File(output.clone()))
-    }
-
-    fn picture(&self, index: usize) -> PathBuf {
-        match self {
-            Self::File(path) => path.clone(),
-            Self::Folder { folder, first } => pictures::numbered(folder, NAME, first + index),
-        }
-    }
-}
-
-/// Makes a folder if need be, and tries whether files can be written there.
-pub(crate) fn writable(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .and_then(|()| tempfile::tempfile_in(folder).map(drop))
-        .map_err(|e| Error::path(folder, format!("cannot be written to: {e}")))
-}
-
-/// Writes each picture as soon as it is finished.
-struct Writer<'a> {
-    events: &'a mut dyn Events,
-    places: Places,
-    made: Made<'a>,
-    drawn: Vec<Drawn>,
-    failure: Option<Error>,
-}
-
-impl Watch for Writer<'_> {
-    fn step(&mut self, done: usize, total: usize) -> personalize::Result<()> {
-        self.events.event(&Event::Drawing { done, total });
-        if self.events.stopped() { Err(RunError::Stopped) } else { Ok(()) }
-    }
-
-    fn picture(&mut self, drawn: Drawn) -> personalize::Result<()> {
-        let path = self.places.picture(drawn.index);
-        let Drawn { picture, index, seed, .. } = &drawn;
-        if let Err(failure) = pictures::write(&path, picture, &self.made, *index, *seed) {
-            self.failure = Some(failure);
-            return Err(RunError::Stopped);
-        }
-        self.events.wrote(&path);
-        self.drawn.push(drawn);
-        Ok(())
-    }
-}
-
-impl Writer<'_> {
-    /// The sheet and the latents of what was finished, even if not all was.
-    fn finish(self, result: personalize::Result<()>, latents: Option<&Path>) -> Result<()> {
-        let Self { events, places, drawn, failure, .. } = self;
-        if let Some(path) = latents.filter(|_| !drawn.is_empty()) {
-            save_latents(path, &drawn)?;
-            events.wrote(path);
-        }
-        if let (Places::Folder { folder, .. }, true) = (&places, drawn.len() > 1) {
-            let all: Vec<Picture> = drawn.iter().map(|d| d.picture.clone()).collect();
-            let number = pictures::free_number(folder, SHEET);
-            let path = pictures::numbered(folder, SHEET, number);
-            write_png(&path, &contact_sheet(&all, None, GAP), &[] as &[(&str, &str)])?;
-            events.wrote(&path);
-        }
-        match failure {
-            Some(failure) => Err(failure),
-            None => Ok(result?),
-        }
-    }
-}
-
-/// `init_latents` and `latents`, `[pictures, channels, height, width]`.
-fn save_latents(path: &Path, drawn: &[Drawn]) -> Result<()> {
-    let [c, h, w] = drawn[0].shape;
-    let shape = [drawn.len(), c, h, w];
-    let all = |of: fn(&Drawn) -> &Vec<f32>| drawn.iter().flat_map(of).copied().collect::<Vec<_>>();
-    let (start, end) = (all(|d| &d.start), all(|d| &d.latents));
-    let arrays = BTreeMap::from([
-        (INIT_LATENTS.to_owned(), Array::f32(&shape, &start)),
-        (LATENTS.to_owned(), Array::f32(&shape, &end)),
-    ]);
-    Ok(write_safetensors(path, &arrays, &BTreeMap::new())?)
+    typed.iter().map(one).collect()
 }

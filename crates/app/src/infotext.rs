@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use personalize::generate::Rng;
+
 /// The keyword in a PNG.
 pub const KEYWORD: &str = "parameters";
 const NEGATIVE: &str = "Negative prompt:";
@@ -141,6 +143,20 @@ pub fn sampler_here(theirs: &str) -> String {
     known.map_or_else(|| theirs.to_owned(), |(here, _)| format!("{here}{end}"))
 }
 
+/// AUTOMATIC1111's name of whose random numbers the noise is.
+pub fn rng_there(ours: Rng) -> &'static str {
+    match ours {
+        Rng::Torch => "CPU",
+        Rng::Cuda => "NV",
+    }
+}
+
+/// Whose random numbers a picture of AUTOMATIC1111 was drawn with: a graphics card's
+/// (`NV` where a processor drew them) unless it says otherwise.
+pub fn rng_here(theirs: Option<&str>) -> Rng {
+    if theirs == Some("CPU") { Rng::Torch } else { Rng::Cuda }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +191,16 @@ mod tests {
         let entries = values.map(|value| ("name".to_owned(), value.to_owned()));
         let text = Infotext { entries: entries.into(), ..Infotext::default() };
         assert_eq!(Infotext::parse(&text.to_string()), text);
+    }
+
+    #[test]
+    fn noise_of_other_programs_is_a_graphics_cards_unless_they_say_otherwise() {
+        for (theirs, ours) in
+            [(None, Rng::Cuda), (Some("NV"), Rng::Cuda), (Some("CPU"), Rng::Torch)]
+        {
+            assert_eq!(rng_here(theirs), ours);
+        }
+        assert_eq!(Rng::Cuda, rng_here(Some(rng_there(Rng::Cuda))));
     }
 
     #[test]

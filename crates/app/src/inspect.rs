@@ -31,7 +31,7 @@ pub fn run(path: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-fn is_png(path: &Path) -> Result<bool> {
+pub(crate) fn is_png(path: &Path) -> Result<bool> {
     use std::io::Read;
     let mut head = Vec::new();
     let read = std::fs::File::open(path)

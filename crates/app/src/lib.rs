@@ -10,10 +10,12 @@
 mod adapter_file;
 pub mod bench;
 mod compute;
+pub mod demo;
 pub mod devices;
 mod embeddings;
 mod error;
 mod estimate;
+pub mod evaluate;
 mod event;
 pub mod export;
 pub mod generate;
@@ -36,6 +38,10 @@ pub use engine::device::{DEVICE_VARIABLE, DeviceName};
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use lora::LoraFile;
+pub use personalize::generate::Rng;
+
+/// The base model where none is named: the one inside the program.
+pub const DEFAULT_BASE: &str = builtin::TOYBOX_NAME;
 
 /// Version of the program, for the files it writes.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -73,7 +73,7 @@ pub(crate) fn open_base(
     let open = |file: &LoraFile| Lora::open(&file.path, file.weight);
     let loras = loras.iter().map(open).collect::<diffusion::Result<Vec<_>>>()?;
     let base = match Id::of_base(path) {
-        Some(id) => compute.base(&hub::find(&id, events)?)?.named(id.name()),
+        Some(id) => compute.base(&hub::find(&id, &hub::BASE, events)?)?.named(id.name()),
         None => compute.base(path)?,
     };
     Ok(base.with_loras(loras)?)

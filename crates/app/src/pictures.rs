@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{
     Result, VERSION,
     generate::Options,
-    infotext::{self, Infotext, sampler_there},
+    infotext::{self, Infotext, rng_there, sampler_there},
 };
 
 /// The keyword of vico's own text.
@@ -73,6 +73,7 @@ pub fn write(path: &Path, picture: &Picture, made: &Made, index: usize, seed: u6
 /// The settings as AUTOMATIC1111 writes them.
 fn infotext(made: &Made, seed: u64) -> Infotext {
     let Made { job, adapter, base_name, .. } = made;
+    let strength = job.init.as_ref().map(|init| ("Denoising strength", init.strength.to_string()));
     let entries = [
         ("Steps", job.steps.to_string()),
         ("Sampler", sampler_there(&job.sampler)),
@@ -80,15 +81,21 @@ fn infotext(made: &Made, seed: u64) -> Infotext {
         ("Seed", seed.to_string()),
         ("Size", format!("{}x{}", job.width, job.height)),
         ("Model", (*base_name).to_owned()),
-        // AUTOMATIC1111's name for noise as PyTorch draws it on a processor.
-        ("RNG", "CPU".to_owned()),
+    ];
+    let more = [
+        ("RNG", rng_there(job.rng).to_owned()),
         ("Placeholder", adapter.info.placeholder.clone()),
         ("Version", format!("vico {VERSION}")),
     ];
     Infotext {
         prompt: job.prompt.clone(),
         negative: job.negative.clone(),
-        entries: entries.map(|(name, value)| (name.to_owned(), value)).into(),
+        entries: entries
+            .into_iter()
+            .chain(strength)
+            .chain(more)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
     }
 }
 

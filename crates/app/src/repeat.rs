@@ -14,7 +14,7 @@ use crate::{
     Error, Result,
     adapter_file::Reference,
     generate::Options,
-    infotext::{self, Infotext, sampler_here},
+    infotext::{self, Infotext, rng_here, sampler_here},
     pictures::KEYWORD,
 };
 
@@ -77,6 +77,8 @@ fn foreign(text: &Infotext, picture: &Path) -> Result<Options> {
         guidance: number(text, "CFG scale", picture)?.unwrap_or(default.guidance),
         seed: number(text, "Seed", picture)?.unwrap_or(default.seed),
         sampler: sampler.unwrap_or(default.sampler),
+        strength: number(text, "Denoising strength", picture)?.unwrap_or(default.strength),
+        rng: rng_here(text.get("RNG")),
         width,
         height,
         ..Options::default()

@@ -1,17 +1,23 @@
 //! Arguments of the command line, and what they mean.
 
+mod draw;
+mod evaluate;
 mod exchange;
 
 use std::path::PathBuf;
 
 use app::{
-    Bytes, DeviceName, LoraFile, WeightPrecision, bench, export, generate, hub::Id, import, mask,
-    repeat, train,
+    Bytes, DEFAULT_BASE, DeviceName, LoraFile, WeightPrecision, bench, demo, export, generate,
+    hub::Id,
+    import, mask,
+    train::{self, ConceptPhotos},
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::documents;
+use draw::Generate;
+use evaluate::Evaluate;
 use exchange::{Export, Import, Models};
 
 /// What was typed, ready to run.
@@ -32,10 +38,14 @@ pub struct Arguments {
 
 /// A command with its options.
 pub enum Command {
+    /// `vico demo`
+    Demo(demo::Options),
     /// `vico train`
     Train(Box<train::Options>),
     /// `vico generate`
     Generate(Box<generate::Options>),
+    /// `vico evaluate`
+    Evaluate(Box<app::evaluate::Options>),
     /// `vico mask`
     Mask(mask::Options),
     /// `vico import`
@@ -75,8 +85,10 @@ pub fn described() -> clap::Command {
 pub fn parse() -> app::Result<Arguments> {
     let Cli { threads, device, trust_device, precision, memory, command } = Cli::parse();
     let command = match command {
+        Typed::Demo(typed) => Command::Demo(typed.options()),
         Typed::Train(typed) => Command::Train(Box::new(typed.options())),
         Typed::Generate(typed) => Command::Generate(Box::new(typed.options()?)),
+        Typed::Evaluate(typed) => Command::Evaluate(Box::new(typed.options())),
         Typed::Mask(typed) => Command::Mask(typed.options()),
         Typed::Import(typed) => Command::Import(typed.options()),
         Typed::Export(typed) => Command::Export(typed.options()),
@@ -121,10 +133,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Typed {
+    /// The whole way in one command, in minutes, on the model inside the program
+    Demo(Demo),
     /// Learn a thing from a folder of photos
     Train(Box<Train>),
     /// Draw pictures with an adapter
     Generate(Box<Generate>),
+    /// Score pictures, or those an adapter draws, against photos and prompts
+    Evaluate(Box<Evaluate>),
     /// Show what an adapter takes for the object in a photo, layer by layer
     Mask(Mask),
     /// Make an adapter of the files of ViCo's own program
@@ -156,6 +172,31 @@ enum Typed {
     },
 }
 
+/// Trains on five bundled photos of a thing that the model never saw (or on your own),
+/// draws it before, during and after, and says how to do the same by hand.
+#[derive(Args)]
+struct Demo {
+    /// Folder of your own photos
+    #[arg(long, value_name = "DIR", requires = "init_word")]
+    photos: Option<PathBuf>,
+    /// Class word of your own photos: one token, such as toy, dog, teapot
+    #[arg(long, value_name = "WORD")]
+    init_word: Option<String>,
+    /// Folder for everything that is made
+    #[arg(long, short, value_name = "DIR", default_value = "vico-demo")]
+    output: PathBuf,
+    /// Optimizer steps [default: what suits the model]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+}
+
+impl Demo {
+    fn options(self) -> demo::Options {
+        let Self { photos, init_word, output, steps } = self;
+        demo::Options { photos, init_word, output, steps }
+    }
+}
+
 /// The defaults are ViCo's recipe (arXiv 2306.00971) at the base model's own
 /// size. A run folder beside the adapter keeps the recipe, metrics.jsonl,
 /// checkpoints, previews, masks and a log.
@@ -166,8 +207,9 @@ struct Train {
     recipe: Option<PathBuf>,
     /// Folder of photos (JPEG, PNG, WebP) of one thing; four to seven are good
     photos: Option<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
+    /// [default: the small model inside the program, toybox]
     #[arg(long, value_name = "DIR|FILE|ID")]
     base: Option<PathBuf>,
     /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
@@ -180,13 +222,16 @@ struct Train {
     /// The adapter file to write (.safetensors)
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How to learn: vico, or textual-inversion (the token alone) [default: vico]
+    /// How to learn: vico, textual-inversion (the token alone), custom-diffusion (the text
+    /// attentions' keys and values and a token) or dreambooth (the whole U-Net, or a LoRA with
+    /// --lora-rank) [default: vico]
     #[arg(long, value_name = "NAME")]
     method: Option<String>,
-    /// Optimizer steps [default: 400; 3000 for textual-inversion]
+    /// Optimizer steps [default: 400 for vico, 3000 for textual-inversion, 250 for
+    /// custom-diffusion, 800 for dreambooth, 500 in a LoRA]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Samples in one pass [default: 4]
+    /// Samples in one pass [default: 4; 1 for dreambooth]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Passes before each optimizer step [default: 1]
@@ -195,7 +240,7 @@ struct Train {
     /// Width and height of the training pictures, pixels [default: the base's own]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
-    /// Learning rate of the token [default: 0.005]
+    /// Learning rate of the token [default: 0.005; 0.00001 a sample for custom-diffusion]
     #[arg(long, value_name = "RATE")]
     lr_token: Option<f64>,
     /// Learning rate of image attention [default: 0.00001]
@@ -204,6 +249,38 @@ struct Train {
     /// Weight of the regulariser [default: 0.0005]
     #[arg(long, value_name = "WEIGHT")]
     reg_weight: Option<f64>,
+    /// Learning rate of the base's weights, or of a LoRA on them [default: 0.00001 a sample for
+    /// custom-diffusion, 0.000005 for dreambooth, 0.0001 in a LoRA]
+    #[arg(long, value_name = "RATE")]
+    lr_weights: Option<f64>,
+    /// Learn a LoRA of this rank instead of the whole U-Net (dreambooth) [default without a
+    /// number: 4]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "4")]
+    lora_rank: Option<usize>,
+    /// The text encoder's weights learn too (dreambooth)
+    #[arg(long)]
+    train_text_encoder: bool,
+    /// A word without much meaning: dreambooth's name for the thing, or what custom-diffusion's
+    /// token starts from [default: sks, ktn]
+    #[arg(long, value_name = "WORD")]
+    rare_word: Option<String>,
+    /// Weight of the loss on pictures of the class, which keep the base from forgetting it; 0 for
+    /// none [default: 1 for custom-diffusion and dreambooth]
+    #[arg(long, value_name = "WEIGHT")]
+    prior_weight: Option<f64>,
+    /// Pictures of the class that the base draws itself, into the run folder [default: 100]
+    #[arg(long, value_name = "N")]
+    prior_images: Option<usize>,
+    /// Folder of pictures of the class to use instead; with --concept one for each, in order
+    #[arg(long, value_name = "DIR")]
+    regularization_images: Vec<PathBuf>,
+    /// See half of the photos mirrored [default: true for custom-diffusion]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    flips: Option<bool>,
+    /// A further thing to learn at once (custom-diffusion): its photos, placeholder and class
+    /// word, e.g. dog-photos:<dog>:dog; may be given several times
+    #[arg(long, value_name = "PHOTOS:PLACEHOLDER:WORD")]
+    concept: Vec<ConceptPhotos>,
     /// Text that stands for the thing in prompts [default: *]
     #[arg(long, value_name = "TEXT")]
     placeholder: Option<String>,
@@ -253,6 +330,8 @@ impl Train {
             base: self.base,
             loras: self.lora,
             init_word: self.init_word,
+            concepts: self.concept,
+            class_photos: self.regularization_images,
             output: self.output,
             run_dir: self.run_dir.or(resumed),
             resume,
@@ -265,6 +344,14 @@ impl Train {
                 lr_token: self.lr_token,
                 lr_attention: self.lr_attention,
                 reg_weight: self.reg_weight,
+                lr_weights: self.lr_weights,
+                lora_rank: self.lora_rank,
+                train_text_encoder: self.train_text_encoder.then_some(true),
+                rare_word: self.rare_word,
+                caption: None,
+                flips: self.flips,
+                prior_weight: self.prior_weight,
+                prior_images: self.prior_images,
                 placeholder: self.placeholder,
                 vectors: self.vectors,
                 seed: self.seed,
@@ -279,157 +366,13 @@ impl Train {
     }
 }
 
-/// Every picture carries its settings inside; picture i has seed + i, whatever
-/// the count and batch.
-#[derive(Args)]
-struct Generate {
-    /// Prompt with the placeholder, such as "a photo of * on the beach"
-    #[arg(required_unless_present = "from")]
-    prompt: Option<String>,
-    /// Draw a picture again: all settings are those it carries, but for what is typed beside it
-    #[arg(long, value_name = "PNG")]
-    from: Option<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
-    /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
-    #[arg(long, value_name = "DIR|FILE|ID", required_unless_present = "from")]
-    base: Option<PathBuf>,
-    /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
-    /// may be given several times
-    #[arg(long, value_name = "FILE[:WEIGHT]")]
-    lora: Vec<LoraFile>,
-    /// Adapter file that `vico train` wrote
-    #[arg(long, value_name = "FILE", required_unless_present = "from")]
-    adapter: Option<PathBuf>,
-    /// Folder for the pictures, or a .png file for one [default with --from: this folder]
-    #[arg(long, short, value_name = "DIR|FILE", required_unless_present = "from")]
-    output: Option<PathBuf>,
-    /// Photo to draw from: a number of one kept in the adapter, or a file [default: 0]
-    #[arg(long, value_name = "N|PHOTO")]
-    reference: Option<String>,
-    /// Extra embedding, used where its file name (without extension) stands in a prompt; a folder
-    /// of them; may be given several times
-    #[arg(long, value_name = "FILE|DIR")]
-    embedding: Vec<PathBuf>,
-    /// What not to draw
-    #[arg(long, value_name = "PROMPT")]
-    negative: Option<String>,
-    /// Sampling steps [default: 50]
-    #[arg(long, value_name = "N")]
-    steps: Option<usize>,
-    /// Guidance scale; 1 is none [default: 7.5]
-    #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
-    guidance: Option<f64>,
-    /// ddim (timesteps as in ViCo's program), ddim-diffusers, pndm, euler, euler-karras,
-    /// euler-leading, euler-a, heun, heun-karras, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde,
-    /// dpmpp-2m-sde-karras, unipc, unipc-karras or lcm [default: ddim]
-    #[arg(long, value_name = "NAME")]
-    sampler: Option<String>,
-    /// Fresh noise a step of DDIM, 0 to 1 [default: 0]
-    #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
-    eta: Option<f64>,
-    /// Width in pixels, a multiple of 8 [default: the training's]
-    #[arg(long, value_name = "PIXELS")]
-    width: Option<usize>,
-    /// Height in pixels, a multiple of 8 [default: the training's]
-    #[arg(long, value_name = "PIXELS")]
-    height: Option<usize>,
-    /// Width and height in one
-    #[arg(long, value_name = "PIXELS", conflicts_with_all = ["width", "height"])]
-    size: Option<usize>,
-    /// Seed of the first picture [default: 0]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Number of pictures [default: 1]
-    #[arg(long, value_name = "N")]
-    count: Option<usize>,
-    /// Pictures in one pass: faster, more memory, the same pictures [default: 1]
-    #[arg(long, value_name = "N")]
-    batch: Option<usize>,
-    /// Draw although the prompt lacks the placeholder (the mask then comes from its end)
-    #[arg(long)]
-    allow_no_placeholder: bool,
-    /// Start from a picture, made to fill the size, instead of noise alone
-    #[arg(long, value_name = "FILE", conflicts_with = "init_latents")]
-    init_image: Option<PathBuf>,
-    /// How much of --init-image may change: the share of the steps that are taken, 0 to 1
-    /// [default: 0.8]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
-    strength: Option<f64>,
-    /// Start from the latents in a safetensors file, [pictures, 4, height/8, width/8]
-    #[arg(long, value_name = "FILE")]
-    init_latents: Option<PathBuf>,
-    /// Write the first and the last latents to a safetensors file
-    #[arg(long, value_name = "FILE")]
-    save_latents: Option<PathBuf>,
-}
-
-impl Generate {
-    fn options(self) -> app::Result<generate::Options> {
-        fn put<T>(typed: Option<T>, into: &mut T) {
-            if let Some(value) = typed {
-                *into = value;
-            }
-        }
-        let mut options = match &self.from {
-            Some(picture) => repeat::options(picture)?,
-            None => generate::Options::default(),
-        };
-        if let Some(recorded) = &mut options.recorded {
-            self.name_anew(recorded);
-        }
-        put(self.prompt, &mut options.prompt);
-        put(self.base, &mut options.base);
-        put((!self.lora.is_empty()).then_some(self.lora), &mut options.loras);
-        put(self.adapter, &mut options.adapter);
-        options.output = self.output.unwrap_or_else(|| ".".into());
-        put(self.reference.map(Some), &mut options.reference);
-        put((!self.embedding.is_empty()).then_some(self.embedding), &mut options.embeddings);
-        put(self.negative, &mut options.negative);
-        put(self.steps, &mut options.steps);
-        put(self.guidance, &mut options.guidance);
-        put(self.sampler, &mut options.sampler);
-        put(self.eta, &mut options.eta);
-        put(self.width.or(self.size).map(Some), &mut options.width);
-        put(self.height.or(self.size).map(Some), &mut options.height);
-        put(self.seed, &mut options.seed);
-        put(self.count.map(Some), &mut options.count);
-        put(self.batch, &mut options.batch);
-        options.allow_no_placeholder |= self.allow_no_placeholder;
-        if self.init_latents.is_some() {
-            (options.init_latents, options.init_row) = (self.init_latents, 0);
-            options.init_image = None;
-        }
-        if self.init_image.is_some() {
-            (options.init_image, options.init_latents) = (self.init_image, None);
-        }
-        if self.strength.is_some() && options.init_image.is_none() {
-            let advice = "--strength says how much of a picture may change: add --init-image FILE";
-            return Err(app::Error::Usage(advice.into()));
-        }
-        put(self.strength, &mut options.strength);
-        options.save_latents = self.save_latents;
-        Ok(options)
-    }
-
-    /// What is typed need not be what a picture was drawn with.
-    fn name_anew(&self, recorded: &mut repeat::Recorded) {
-        if self.base.is_some() || !self.lora.is_empty() {
-            recorded.base = None;
-        }
-        let photo = self.reference.as_ref().map(PathBuf::from);
-        let typed =
-            [&self.adapter, &self.init_image, &self.init_latents, &photo].into_iter().flatten();
-        typed.chain(&self.embedding).for_each(|path| recorded.forgive(path));
-    }
-}
-
 #[derive(Args)]
 struct Mask {
     /// The photo
     photo: PathBuf,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
-    #[arg(long, value_name = "DIR|FILE|ID")]
+    #[arg(long, value_name = "DIR|FILE|ID", default_value = DEFAULT_BASE)]
     base: PathBuf,
     /// LoRA of Stable Diffusion 1.x to merge into the base, with a weight, e.g. style.safetensors:0.8;
     /// may be given several times
@@ -465,9 +408,9 @@ impl Mask {
 
 #[derive(Args)]
 struct Bench {
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
-    #[arg(long, value_name = "DIR|FILE|ID")]
+    #[arg(long, value_name = "DIR|FILE|ID", default_value = DEFAULT_BASE)]
     base: PathBuf,
     /// Answer as JSON
     #[arg(long)]

@@ -23,18 +23,28 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
     let compute = compute(&arguments, terminal)?;
-    match arguments.command {
-        Command::Train(options) => app::train::run(&options, &compute, terminal),
-        Command::Generate(options) => app::generate::run(&options, &compute, terminal),
-        Command::Mask(options) => app::mask::run(&options, &compute, terminal),
-        Command::Import(options) => app::import::run(&options, &compute, terminal),
-        Command::Export(options) => app::export::run(&options, &compute, terminal),
+    compute.guarded("ask for less at a time", || done(arguments.command, &compute, terminal))
+}
+
+fn done(command: Command, compute: &Compute, terminal: &mut Terminal) -> Result<()> {
+    match command {
+        Command::Train(options) => app::train::run(&options, compute, terminal),
+        Command::Demo(options) => app::demo::run(&options, compute, terminal),
+        Command::Generate(options) => app::generate::run(&options, compute, terminal),
+        Command::Evaluate(options) => {
+            let table = app::evaluate::run(&options, compute, terminal)?;
+            terminal.print(&table);
+            Ok(())
+        }
+        Command::Mask(options) => app::mask::run(&options, compute, terminal),
+        Command::Import(options) => app::import::run(&options, compute, terminal),
+        Command::Export(options) => app::export::run(&options, compute, terminal),
         Command::Inspect(path) => {
             terminal.print(&app::inspect::run(&path)?);
             Ok(())
         }
         Command::Bench { options, json } => {
-            let measured = app::bench::run(&options, &compute, terminal)?;
+            let measured = app::bench::run(&options, compute, terminal)?;
             terminal.print(&if json { vec![measured.json()] } else { measured.lines() });
             Ok(())
         }
@@ -62,7 +72,9 @@ fn compute(arguments: &Arguments, terminal: &mut Terminal) -> Result<Compute> {
     let compute = Compute::new(*threads, *precision, *memory)?;
     match command {
         Command::Train(_)
+        | Command::Demo(_)
         | Command::Generate(_)
+        | Command::Evaluate(_)
         | Command::Mask(_)
         | Command::Import(_)
         | Command::Bench { .. } => {

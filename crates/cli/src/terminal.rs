@@ -19,7 +19,8 @@ const STOPPED: i32 = 130;
 pub struct Terminal {
     stop: Arc<AtomicBool>,
     training: Option<ProgressBar>,
-    drawing: Option<ProgressBar>,
+    /// Drawing or judging.
+    counted: Option<ProgressBar>,
     /// The file that is being fetched.
     fetching: Option<(String, ProgressBar)>,
 }
@@ -39,7 +40,7 @@ impl Terminal {
         if let Err(error) = ctrlc::set_handler(handler) {
             say(&format!("warning: Ctrl-C will end the run at once ({error})"));
         }
-        Self { stop, training: None, drawing: None, fetching: None }
+        Self { stop, training: None, counted: None, fetching: None }
     }
 
     /// Prints the lines of an answer to standard output.
@@ -65,7 +66,7 @@ impl Terminal {
 
     fn finish(&mut self) {
         let fetching = self.fetching.take().map(|(_, bar)| bar);
-        let bars = [self.training.take(), self.drawing.take(), fetching];
+        let bars = [self.training.take(), self.counted.take(), fetching];
         for bar in bars.into_iter().flatten() {
             bar.abandon();
         }
@@ -73,7 +74,7 @@ impl Terminal {
 
     /// A line above the bars.
     fn line(&self, text: &str) {
-        match self.training.as_ref().or(self.drawing.as_ref()) {
+        match self.training.as_ref().or(self.counted.as_ref()) {
             Some(bar) if !bar.is_hidden() => bar.suspend(|| say(text)),
             _ => say(text),
         }
@@ -83,13 +84,12 @@ impl Terminal {
         self.line(&format!("wrote {}", path.display()));
     }
 
-    fn drawing(&mut self, done: usize, total: usize) {
-        let template = "drawing  {bar:30} {pos}/{len} steps, {eta} left";
-        let bar = self.drawing.get_or_insert_with(|| bar(total as u64, template));
+    fn counting(&mut self, done: usize, total: usize, template: &str) {
+        let bar = self.counted.get_or_insert_with(|| bar(total as u64, template));
         bar.set_position(done as u64);
         if done == total {
             bar.finish_and_clear();
-            self.drawing = None;
+            self.counted = None;
         }
     }
 
@@ -138,7 +138,12 @@ impl Events for Terminal {
                     _ => {}
                 }
             }
-            Event::Drawing { done, total } => self.drawing(*done, *total),
+            Event::Drawing { done, total } => {
+                self.counting(*done, *total, "drawing  {bar:30} {pos}/{len} steps, {eta} left");
+            }
+            Event::Judging { done, total } => {
+                self.counting(*done, *total, "judging  {bar:30} {pos}/{len}, {eta} left");
+            }
             Event::Fetching { file, done, total } => self.fetching(file, *done, *total),
             Event::Wrote(path) => self.wrote(path),
             Event::Preview { .. } => {}

@@ -51,7 +51,7 @@ pub struct UNetConfig {
     pub layers_per_block: usize,
     /// Width of the text context.
     pub cross_attention_dim: usize,
-    /// In SD 1.x and 2.x files this holds the *number of heads*.
+    /// In SD 1.x and 2.x files this holds the *number of heads*, in 2.x of each level.
     pub attention_head_dim: PerLevel,
     /// Latent side the model was trained at.
     #[serde(default = "sample_size")]
@@ -131,9 +131,9 @@ pub struct ScheduleConfig {
     /// Steps of the forward process.
     #[serde(default = "train_steps")]
     pub num_train_timesteps: usize,
-    /// `epsilon` or `v_prediction`.
-    #[serde(default = "prediction_type")]
-    pub prediction_type: String,
+    /// What the model says of noisy latents.
+    #[serde(default)]
+    pub prediction_type: Prediction,
     /// Added to every sampling timestep by diffusers' leading spacing.
     #[serde(default = "steps_offset")]
     pub steps_offset: usize,
@@ -150,7 +150,7 @@ impl Default for ScheduleConfig {
             beta_end: beta_end(),
             beta_schedule: beta_schedule(),
             num_train_timesteps: train_steps(),
-            prediction_type: prediction_type(),
+            prediction_type: Prediction::default(),
             steps_offset: steps_offset(),
             set_alpha_to_one: false,
         }
@@ -184,11 +184,21 @@ fn beta_schedule() -> String {
 fn train_steps() -> usize {
     1000
 }
-fn prediction_type() -> String {
-    "epsilon".into()
-}
 fn steps_offset() -> usize {
     1
+}
+
+/// What a model predicts of noisy latents.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum Prediction {
+    /// The noise in them.
+    #[default]
+    #[serde(rename = "epsilon")]
+    Noise,
+    /// `sqrt(alpha) noise - sqrt(1 - alpha) picture` (Salimans and Ho 2022), as Stable
+    /// Diffusion 2.x at 768 pixels.
+    #[serde(rename = "v_prediction")]
+    Velocity,
 }
 
 /// Names the file in every complaint about its values.
@@ -209,6 +219,22 @@ impl Checker<'_> {
             found: found.to_owned(),
             expected: expected.to_owned(),
         }
+    }
+
+    /// Kinds of schedules that another noise or another question would come of.
+    fn kinds(&self, schedule: &Value) -> Result<()> {
+        let prediction = schedule["prediction_type"].as_str().unwrap_or("epsilon");
+        if !matches!(prediction, "epsilon" | "v_prediction") {
+            return Err(self.wrong("prediction_type", prediction, "epsilon or v_prediction"));
+        }
+        if schedule["rescale_betas_zero_snr"] == true {
+            let expected = "false: samplers here cannot start without any picture in the noise";
+            return Err(self.wrong("rescale_betas_zero_snr", "true", expected));
+        }
+        if !schedule["trained_betas"].is_null() {
+            return Err(self.wrong("trained_betas", "a list", "null: a beta_schedule with a name"));
+        }
+        Ok(())
     }
 
     fn between(&self, key: &str, value: usize, low: usize, high: usize) -> Result<()> {
@@ -321,6 +347,7 @@ impl ScheduleConfig {
     /// Reads and checks; `path` is named in errors.
     pub fn from_json(value: &Value, path: &Path) -> Result<Self> {
         let check = Checker { path };
+        check.kinds(value)?;
         let config: Self = check.parse(value)?;
         check.between("num_train_timesteps", config.num_train_timesteps, 2, 100_000)?;
         let range = 0.0..1.0;
@@ -336,13 +363,6 @@ impl ScheduleConfig {
                 "beta_schedule",
                 &config.beta_schedule,
                 "scaled_linear or linear",
-            ));
-        }
-        if config.prediction_type != "epsilon" {
-            return Err(check.wrong(
-                "prediction_type",
-                &config.prediction_type,
-                "epsilon (models with v-prediction are not supported yet)",
             ));
         }
         Ok(config)

@@ -28,18 +28,51 @@ pub enum Error {
         /// Which model it is and what to use instead.
         what: String,
     },
+    /// A model's folder cannot be read or written.
+    #[error("{path}: {reason}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: std::io::Error,
+    },
     /// The CLIP vocabulary could not be used.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
     /// A word that should be one token is several.
     #[error(
-        "the init word \"{word}\" is {count} tokens of CLIP's vocabulary, expected one: choose a plain class word such as \"toy\", \"dog\" or \"teapot\""
+        "the init word \"{word}\" is {count} tokens of the base model's vocabulary, expected one: choose a plainer word for the kind of thing, such as \"dog\" or \"teapot\""
     )]
     NotOneToken {
         /// The word.
         word: String,
         /// Its number of tokens.
         count: usize,
+    },
+    /// A weight in a prompt that is none.
+    #[error(
+        "the weight {0} in a prompt is no number: write one as in (word:1.3), or \\( for a bracket that means nothing"
+    )]
+    Weight(String),
+    /// A prompt that is too long for good.
+    #[error(
+        "the prompt takes {chunks} chunks, at most {most_chunks} are possible: shorten it to {most} tokens, or leave a BREAK out"
+    )]
+    PromptLength {
+        /// Chunks it takes.
+        chunks: usize,
+        /// The most there may be.
+        most_chunks: usize,
+        /// Tokens that fit into those.
+        most: usize,
+    },
+    /// A learned word that no prompt has room for.
+    #[error("an embedding of {vectors} vectors does not fit into a prompt's {room} places")]
+    Vectors {
+        /// Its vectors.
+        vectors: usize,
+        /// Places between start and end.
+        room: usize,
     },
     /// A size the U-Net and VAE cannot work at.
     #[error(
@@ -92,6 +125,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::NotOneToken { .. } | Self::Size { .. } | Self::Sampling(_))
             || matches!(self, Self::Format(_) | Self::Extension { .. })
+            || matches!(self, Self::Weight(_) | Self::PromptLength { .. })
     }
 }
 

@@ -27,4 +27,4 @@ pub use embedding::{Embedding, EmbeddingFormat};
 pub use error::{Error, Result};
 pub use lora::Lora;
 pub use schedule::{Level, Schedule};
-pub use tokenizer::{Placeholder, Prompt, Tokenizer};
+pub use tokenizer::{Placeholder, Prompt, Tokenizer, WeightedPrompt};

@@ -2,7 +2,7 @@
 
 use engine::Tensor;
 
-use crate::config::ScheduleConfig;
+use crate::config::{Prediction, ScheduleConfig};
 
 /// How noisy latents are: `sqrt(alpha) picture + sqrt(1 - alpha) noise`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +25,20 @@ impl Level {
     /// Noise over signal, `sqrt((1 - alpha) / alpha)`.
     pub fn sigma(&self) -> f64 {
         ((1.0 - self.alpha) / self.alpha).sqrt()
+    }
+}
+
+impl Prediction {
+    /// The noise in latents `x` at a level, of which the model predicted `said`:
+    /// `sqrt(alpha) v + sqrt(1 - alpha) x` where it says v.
+    ///
+    /// # Shapes
+    /// `x` and `said` as the result.
+    pub fn noise(self, said: Tensor<4>, x: Tensor<4>, at: Level) -> Tensor<4> {
+        match self {
+            Self::Noise => said,
+            Self::Velocity => said * at.alpha.sqrt() + x * (1.0 - at.alpha).sqrt(),
+        }
     }
 }
 
@@ -94,13 +108,30 @@ impl Schedule {
     /// # Shapes
     /// `x0, noise [batch, h, w, c]`; one timestep a sample.
     pub fn add_noise(&self, x0: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
-        let device = x0.device();
-        let factor = |f: &dyn Fn(f64) -> f64| {
-            let values: Vec<f32> = timesteps.iter().map(|&t| f(self.alpha(t)) as f32).collect();
-            engine::tensor(values, [timesteps.len(), 1, 1, 1], &device)
-        };
-        let signal = factor(&f64::sqrt);
-        let rest = factor(&|a| (1.0 - a).sqrt());
+        let [signal, rest] = self.factors(timesteps, &x0);
         x0 * signal + noise * rest
+    }
+
+    /// What the model is to predict of `x0` under `noise`: the noise, or
+    /// `sqrt(a_t) noise - sqrt(1 - a_t) x0`.
+    ///
+    /// # Shapes
+    /// As [`Schedule::add_noise`].
+    pub fn target(&self, x0: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+        match self.config.prediction_type {
+            Prediction::Noise => noise,
+            Prediction::Velocity => {
+                let [signal, rest] = self.factors(timesteps, &x0);
+                noise * signal - x0 * rest
+            }
+        }
+    }
+
+    /// `sqrt(a_t)` and `sqrt(1 - a_t)`, a row a sample, beside `x`.
+    fn factors(&self, timesteps: &[usize], x: &Tensor<4>) -> [Tensor<4>; 2] {
+        [f64::sqrt as fn(f64) -> f64, |a| (1.0 - a).sqrt()].map(|f| {
+            let values: Vec<f32> = timesteps.iter().map(|&t| f(self.alpha(t)) as f32).collect();
+            engine::tensor(values, [timesteps.len(), 1, 1, 1], &x.device())
+        })
     }
 }

@@ -4,13 +4,18 @@ use std::ops::Range;
 
 use engine::{
     Device, Int, Tensor,
-    nn::{LayerNorm, Linear, WeightSource},
+    nn::{LayerNorm, Linear, Replace, WeightSource},
     ops::{self, Attention},
 };
 
-use crate::{config::TextConfig, tokenizer::Prompt};
+use crate::{
+    config::TextConfig,
+    tokenizer::{Chunk, Prompt, WeightedPrompt},
+};
 
-/// Token ids in, context out: the last hidden state after the final norm.
+/// Token ids in, context out: the last hidden state after the final norm. A
+/// copy shares the weights.
+#[derive(Clone)]
 pub struct TextEncoder {
     tokens: Tensor<2>,
     positions: Tensor<2>,
@@ -19,6 +24,7 @@ pub struct TextEncoder {
     quick_gelu: bool,
 }
 
+#[derive(Clone)]
 struct Layer {
     norm1: LayerNorm,
     query: Linear,
@@ -29,6 +35,13 @@ struct Layer {
     up: Linear,
     down: Linear,
     heads: usize,
+}
+
+/// Names of an attention's projections: query, key, value, out.
+const PROJECTIONS: [&str; 4] = ["q_proj", "k_proj", "v_proj", "out_proj"];
+
+fn layer_name(index: usize, part: &str) -> String {
+    format!("text_model.encoder.layers.{index}.{part}")
 }
 
 impl TextEncoder {
@@ -59,6 +72,29 @@ impl TextEncoder {
         })
     }
 
+    /// The same encoder with other projections in its attentions
+    /// (`text_model.encoder.layers.0.self_attn.q_proj`).
+    pub fn replaced(&self, replace: &Replace) -> Self {
+        let mut encoder = self.clone();
+        for (index, layer) in encoder.layers.iter_mut().enumerate() {
+            let projections = [&mut layer.query, &mut layer.key, &mut layer.value, &mut layer.out];
+            for (part, projection) in PROJECTIONS.iter().zip(projections) {
+                let name = layer_name(index, &format!("self_attn.{part}"));
+                if let Some(new) = replace(&name, projection) {
+                    *projection = new;
+                }
+            }
+        }
+        encoder
+    }
+
+    /// The names of the projections in the attentions of an encoder, all from its width
+    /// to its width.
+    pub fn projections(config: &TextConfig) -> Vec<String> {
+        let of = |i| PROJECTIONS.map(|part| layer_name(i, &format!("self_attn.{part}")));
+        (0..config.num_hidden_layers).flat_map(of).collect()
+    }
+
     /// The device it computes on.
     pub fn device(&self) -> Device {
         self.tokens.device()
@@ -72,6 +108,16 @@ impl TextEncoder {
     /// The table's row of a token: where a learned token starts.
     pub fn token_embedding(&self, id: u32) -> Vec<f32> {
         engine::values(self.tokens.clone().narrow(0, id as usize, 1))
+    }
+
+    /// Rows of the table from an id on, `[rows, width]` row-major: those that
+    /// [`add_tokens`](Self::add_tokens) added, if `first` is the model's number of tokens.
+    pub fn tokens_from(&self, first: usize) -> Vec<f32> {
+        let [rows, _] = self.tokens.dims();
+        if first >= rows {
+            return Vec::new();
+        }
+        engine::values(self.tokens.clone().narrow(0, first, rows - first))
     }
 
     /// Adds rows to the table of tokens, `[rows, width]` row-major, and gives
@@ -105,6 +151,29 @@ impl TextEncoder {
         self.final_norm.forward(x)
     }
 
+    /// The contexts of prompts with weights, the chunks of each side by side. As in
+    /// AUTOMATIC1111's program ("Original" emphasis), every position is multiplied by its weight
+    /// and the chunk then scaled so that its mean is what it was. A chunk without weights is
+    /// that of [`forward`](Self::forward) to the bit. Nothing is learned through this.
+    ///
+    /// # Shapes
+    /// `learned [vectors, width]`; result `[prompts, chunks * positions, width]`.
+    ///
+    /// # Panics
+    /// If prompts differ in their number of chunks, and as `forward` does.
+    pub fn contexts(&self, prompts: &[WeightedPrompt], learned: Option<Tensor<2>>) -> Tensor<3> {
+        let count = prompts[0].chunks().len();
+        assert!(prompts.iter().all(|p| p.chunks().len() == count), "padded to one length");
+        let chunks: Vec<&Chunk> = prompts.iter().flat_map(WeightedPrompt::chunks).collect();
+        let rows: Vec<Prompt> = chunks.iter().map(|chunk| chunk.prompt.clone()).collect();
+        let mut context = self.forward(&rows, learned);
+        if chunks.iter().any(|chunk| is_weighted(chunk)) {
+            context = emphasised(context, &chunks);
+        }
+        let [_, positions, width] = context.dims();
+        context.reshape([prompts.len(), count * positions, width])
+    }
+
     fn embed(&self, prompts: &[Prompt], learned: Option<Tensor<2>>) -> Tensor<3> {
         let device = self.tokens.device();
         let [positions, width] = self.positions.dims();
@@ -117,6 +186,32 @@ impl TextEncoder {
         }
         rows.reshape([prompts.len(), positions, width]) + self.positions.clone().unsqueeze::<3>()
     }
+}
+
+fn is_weighted(chunk: &Chunk) -> bool {
+    chunk.weights.iter().any(|&weight| weight != 1.0)
+}
+
+/// Each chunk's row times its weights, its mean restored.
+fn emphasised(context: Tensor<3>, chunks: &[&Chunk]) -> Tensor<3> {
+    let ([rows, positions, width], device) = (context.dims(), context.device());
+    let mut values = engine::values(context);
+    for (row, chunk) in values.chunks_mut(positions * width).zip(chunks) {
+        if is_weighted(chunk) {
+            emphasise(row, &chunk.weights, width);
+        }
+    }
+    engine::tensor(values, [rows, positions, width], &device)
+}
+
+fn emphasise(row: &mut [f32], weights: &[f32], width: usize) {
+    let mean = |row: &[f32]| row.iter().map(|&v| f64::from(v)).sum::<f64>() / row.len() as f64;
+    let before = mean(row);
+    for (position, &weight) in row.chunks_mut(width).zip(weights) {
+        position.iter_mut().for_each(|v| *v *= weight);
+    }
+    let scale = (before / mean(row)) as f32;
+    row.iter_mut().for_each(|v| *v *= scale);
 }
 
 /// Puts the learned vectors in place of the table's rows. Written as products
@@ -150,7 +245,7 @@ impl Layer {
         source: &S,
         index: usize,
     ) -> Result<Self, S::Error> {
-        let name = |part: &str| format!("text_model.encoder.layers.{index}.{part}");
+        let name = |part: &str| layer_name(index, part);
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let square = |part: &str| source.linear(&name(part), width, width, true);
         Ok(Self {

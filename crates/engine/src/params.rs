@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, convert::Infallible};
 
 use crate::{
     Device, Tensor, TensorData,
-    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, Precision, WeightSource},
+    nn::{Conv2d, ConvShape, Frozen, Linear, Precision, WeightSource},
     values,
 };
 
@@ -112,6 +112,17 @@ impl Params {
         Self { entries: self.entries.iter().filter_map(part).collect() }
     }
 
+    /// The same parameters under longer names.
+    pub fn prefixed(self, prefix: &str) -> Self {
+        let longer = |(name, param): (String, Param)| (format!("{prefix}{name}"), param);
+        Self { entries: self.entries.into_iter().map(longer).collect() }
+    }
+
+    /// Adds the parameters of another set.
+    pub fn extend(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+    }
+
     /// The same values as leaves that collect gradients.
     pub fn leaves(&self) -> Self {
         let leaf = |param: &Param| Param {
@@ -170,27 +181,8 @@ impl WeightSource for Params {
         Ok(Conv2d::from_tensors(shape, weight, bias))
     }
 
-    fn group_norm(
-        &self,
-        name: &str,
-        groups: usize,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<GroupNorm, Infallible> {
-        let weight = self.tensor(&format!("{name}.weight"), [channels]);
-        let bias = self.tensor(&format!("{name}.bias"), [channels]);
-        Ok(GroupNorm::from_tensors(weight, bias, groups, epsilon))
-    }
-
-    fn layer_norm(
-        &self,
-        name: &str,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<LayerNorm, Infallible> {
-        let weight = self.tensor(&format!("{name}.weight"), [channels]);
-        let bias = self.tensor(&format!("{name}.bias"), [channels]);
-        Ok(LayerNorm::from_tensors(weight, bias, epsilon))
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Infallible> {
+        Ok(self.tensor(name, [length]))
     }
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Infallible> {
@@ -237,23 +229,8 @@ impl WeightSource for FrozenParams<'_> {
         Ok(self.how.conv(shape, weight, bias))
     }
 
-    fn group_norm(
-        &self,
-        name: &str,
-        groups: usize,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<GroupNorm, Infallible> {
-        self.params.group_norm(name, groups, channels, epsilon)
-    }
-
-    fn layer_norm(
-        &self,
-        name: &str,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<LayerNorm, Infallible> {
-        self.params.layer_norm(name, channels, epsilon)
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Infallible> {
+        self.params.vector(name, length)
     }
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Infallible> {

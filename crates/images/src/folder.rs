@@ -45,6 +45,22 @@ pub fn read_folder(path: impl AsRef<Path>) -> Result<Folder> {
     Ok(Folder { photos: read_all(path, photos)?, skipped })
 }
 
+/// The files of a folder that are or should be photos, in the order of their names, as
+/// [`read_folder`] finds them; there may be none.
+///
+/// # Errors
+///
+/// If the folder does not exist or may not be read.
+pub fn list_photos(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let mut photos = Vec::new();
+    for path in sorted_paths(folder.as_ref())? {
+        if reason_to_skip(&path)?.is_none() {
+            photos.push(path);
+        }
+    }
+    Ok(photos)
+}
+
 /// What was passed over, and why.
 type Skipped = (PathBuf, String);
 

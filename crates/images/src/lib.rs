@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod folder;
+mod jpeg_file;
 mod label;
 pub mod limits;
 mod map;
@@ -17,11 +18,12 @@ mod resize;
 mod sheet;
 
 pub use error::{Error, Result};
-pub use folder::{Folder, read_folder};
+pub use folder::{Folder, list_photos, read_folder};
+pub use jpeg_file::jpeg;
 pub use map::{heatmap, mask_picture};
 pub use overlay::overlay;
 pub use photo::read_photo;
 pub use picture::Picture;
 pub use png_file::{read_png_text, write_png};
-pub use resize::{Filter, cover, resize};
+pub use resize::{Filter, cover, crop, resize};
 pub use sheet::{contact_sheet, labelled_sheet};

@@ -88,7 +88,7 @@ impl Adapter {
     pub(crate) fn save_with(
         &self,
         path: &Path,
-        more: &BTreeMap<String, Vec<f32>>,
+        more: &BTreeMap<String, &[f32]>,
         more_metadata: &BTreeMap<String, String>,
     ) -> Result<()> {
         let values: Vec<(&str, Vec<usize>, Vec<f32>)> = self

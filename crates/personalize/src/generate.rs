@@ -1,20 +1,26 @@
 //! Generation: one code path for `generate` and for previews in training.
 
 use diffusion::{
-    Placeholder, Prompt, Schedule, Tokenizer,
+    Schedule, Tokenizer,
+    denoise::Denoiser,
     layout::{from_nchw, to_nchw},
-    sampler::{self, Plan, Sampler, Settings},
+    sampler,
     text::TextEncoder,
     unet::UNet,
     vae::{Decoder, Posterior},
 };
-use engine::{Tensor, rng::TorchRng};
+use engine::Tensor;
 use images::Picture;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
     methods::{Method, Request},
+    noise::Stream,
+};
+
+pub use crate::{
+    job::{Init, Job, Prompts},
+    noise::Rng,
 };
 
 /// The frozen parts that drawing needs.
@@ -33,138 +39,6 @@ pub struct Model<'a> {
     pub factor: usize,
     /// Latent channels.
     pub channels: usize,
-}
-
-/// A picture to begin with, and how much of it may change.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Init {
-    /// The picture, as it was typed.
-    pub image: String,
-    /// The share of the steps that are taken, 0 to 1.
-    pub strength: f64,
-}
-
-/// What to draw.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Job {
-    /// Prompt with the placeholder.
-    pub prompt: String,
-    /// Negative prompt, empty for none.
-    pub negative: String,
-    /// Name of the sampler.
-    pub sampler: String,
-    /// Sampling steps.
-    pub steps: usize,
-    /// Fresh noise a step, 0 to 1.
-    pub eta: f64,
-    /// Guidance scale; 1 leaves the unconditional half out.
-    pub guidance: f64,
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// Seed of the first picture; picture `i` has `seed + i`.
-    pub seed: u64,
-    /// Number of pictures.
-    pub count: usize,
-    /// Pictures in one pass; changes speed and memory, never a picture.
-    pub batch: usize,
-    /// Begins with a picture and not with noise alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub init: Option<Init>,
-}
-
-impl Job {
-    /// The paper's settings: DDIM, 50 steps, eta 0, guidance 7.5.
-    pub fn new(prompt: &str, size: usize) -> Self {
-        Self {
-            prompt: prompt.into(),
-            negative: String::new(),
-            sampler: Sampler::default().name().into(),
-            steps: 50,
-            eta: 0.0,
-            guidance: 7.5,
-            width: size,
-            height: size,
-            seed: 0,
-            count: 1,
-            batch: 1,
-            init: None,
-        }
-    }
-
-    /// Checks the values that no model is needed for, and lays out the steps.
-    pub fn plan(&self, schedule: &Schedule) -> Result<Plan> {
-        let wrong = |option: &str, found: String, expected: &str| Error::Setting {
-            option: option.into(),
-            found,
-            expected: expected.into(),
-        };
-        if !(self.guidance.is_finite() && (0.0..=100.0).contains(&self.guidance)) {
-            let expected = "a number from 0 to 100 (7.5 is usual, 1 is none)";
-            return Err(wrong("--guidance", self.guidance.to_string(), expected));
-        }
-        if !(1..=100_000).contains(&self.count) {
-            return Err(wrong("--count", self.count.to_string(), "a number from 1 to 100000"));
-        }
-        if !(1..=256).contains(&self.batch) {
-            return Err(wrong("--batch", self.batch.to_string(), "a number from 1 to 256"));
-        }
-        let sampler: Sampler = self.sampler.parse()?;
-        let plan = sampler.plan(schedule, &Settings { steps: self.steps, eta: self.eta })?;
-        Ok(match &self.init {
-            Some(init) => plan.shortened(init.strength)?,
-            None => plan,
-        })
-    }
-
-    /// Tokenises the prompts.
-    ///
-    /// # Errors
-    /// If the placeholder is not in the prompt, or only in the part that does
-    /// not fit, unless `without_placeholder` allows it.
-    pub fn prompts(
-        &self,
-        tokenizer: &Tokenizer,
-        placeholder: Placeholder,
-        without_placeholder: bool,
-    ) -> Result<Prompts> {
-        let positive = tokenizer.encode(&self.prompt, Some(placeholder))?;
-        let negative = tokenizer.encode(&self.negative, Some(placeholder))?;
-        if positive.placeholders.is_empty() && !without_placeholder {
-            let text = placeholder.text;
-            return Err(Error::Prompt(format!(
-                "the prompt \"{}\" does not hold the placeholder \"{text}\" (or only beyond what fits): \
-                 write it where the object goes, as in \"a photo of {text} on the beach\", or add \
-                 --allow-no-placeholder",
-                self.prompt
-            )));
-        }
-        Ok(Prompts { positive, negative })
-    }
-}
-
-/// Tokenised prompts of a job.
-#[derive(Clone, Debug)]
-pub struct Prompts {
-    /// What to draw.
-    pub positive: Prompt,
-    /// What not to draw; empty for none.
-    pub negative: Prompt,
-}
-
-impl Prompts {
-    /// Sentences about words that do not fit the text encoder.
-    pub fn warnings(&self) -> Vec<String> {
-        let cut = |which: &str, prompt: &Prompt| {
-            prompt
-                .dropped
-                .as_ref()
-                .map(|words| format!("the {which} is too long, this part is not used: \"{words}\""))
-        };
-        let both = [cut("prompt", &self.positive), cut("negative prompt", &self.negative)];
-        both.into_iter().flatten().collect()
-    }
 }
 
 /// A drawn picture.
@@ -215,15 +89,25 @@ pub fn generate(
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<()> {
-    let plan = job.plan(model.schedule)?;
     let request = Request { unet: model.unet, text: model.text, prompts, job, reference };
-    let mut denoiser = method.denoiser(&request)?;
+    draw(model, method.denoiser(&request)?.as_mut(), job, start, watch)
+}
+
+/// Draws a job's pictures with a denoiser that knows what to draw.
+pub fn draw(
+    model: &Model,
+    denoiser: &mut dyn Denoiser,
+    job: &Job,
+    start: Start,
+    watch: &mut dyn Watch,
+) -> Result<()> {
+    let plan = job.plan(model.schedule)?;
     let shape = [model.channels, job.height / model.factor, job.width / model.factor];
     let steps = plan.evaluations();
     for first in (0..job.count).step_by(job.batch) {
         let count = job.batch.min(job.count - first);
         let mut rows: Vec<Row> =
-            (first..first + count).map(|i| Row::new(i, job.seed, shape, start)).collect();
+            (first..first + count).map(|i| Row::new(i, job, shape, start)).collect();
         let device = model.text.device();
         let noise = stack(rows.iter().map(|row| row.start.clone()), shape, &device);
         let pictures: Option<Vec<_>> = rows.iter().map(|row| row.picture.clone()).collect();
@@ -231,7 +115,7 @@ pub fn generate(
         let mut failure = None;
         let result = sampler::sample(
             &plan,
-            denoiser.as_mut(),
+            denoiser,
             plan.start(noise, pictures),
             &mut || stack(rows.iter_mut().map(Row::noise), shape, &device),
             &mut |i, x| {
@@ -260,31 +144,31 @@ pub fn generate(
 struct Row {
     index: usize,
     seed: u64,
-    rng: TorchRng,
+    stream: Stream,
     start: Vec<f32>,
     /// Latents of the picture it begins with.
     picture: Option<Vec<f32>>,
 }
 
 impl Row {
-    fn new(index: usize, seed: u64, shape: [usize; 3], start: Start) -> Self {
-        let seed = seed.wrapping_add(index as u64);
-        let mut rng = TorchRng::new(seed);
+    fn new(index: usize, job: &Job, shape: [usize; 3], start: Start) -> Self {
+        let seed = job.seed.wrapping_add(index as u64);
+        let mut stream = job.rng.stream(seed);
         let count = shape.iter().product();
         let picture = match start {
-            Start::Picture(posterior) => Some(sampled(posterior, rng.randn(count), shape)),
+            Start::Picture(posterior) => Some(sampled(posterior, stream(count), shape)),
             _ => None,
         };
-        let noise = rng.randn(count);
+        let noise = stream(count);
         let start = match start {
             Start::Latents(rows) => rows[index].clone(),
             _ => noise,
         };
-        Self { index, seed, rng, start, picture }
+        Self { index, seed, stream, start, picture }
     }
 
     fn noise(&mut self) -> Vec<f32> {
-        self.rng.randn(self.start.len())
+        (self.stream)(self.start.len())
     }
 
     fn finish(self, model: &Model, latents: Tensor<4>, shape: [usize; 3]) -> Result<Drawn> {

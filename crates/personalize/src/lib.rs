@@ -15,8 +15,10 @@ pub mod dataset;
 pub mod draw;
 pub mod error;
 pub mod generate;
+mod job;
 pub mod masks;
 pub mod methods;
+mod noise;
 pub mod recipe;
 pub mod trainer;
 

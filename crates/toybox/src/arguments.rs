@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Make the small base model.
+/// Make the small base model that lies inside vico.
 ///
 /// In this order: judge, vae, encode, base, score, export. Every training writes its
 /// state to the run folder and goes on from it when the same command is run again.
@@ -63,6 +63,15 @@ pub enum Command {
         /// Guidance scale.
         #[arg(long, default_value_t = 5.0)]
         guidance: f64,
+    },
+    /// Render five photos of an object, as `personal` learns them.
+    Photos {
+        /// The object, one of those held out or trained on.
+        #[arg(long)]
+        object: String,
+        /// The folder.
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Write the model as a diffusers folder in f16.
     Export {

@@ -18,6 +18,39 @@ pub const UNET: &str = "unet.";
 /// The part of captions that is left out, for guidance (Ho and Salimans 2022).
 const WITHOUT_CAPTION: f32 = 0.1;
 
+/// The part of samples in which the U-Net is shown the rows of the words that name
+/// things, and for all others those of the empty caption. A text encoder that is trained
+/// from nothing else keeps a thing's name in the row *behind* its word, and the
+/// attention to the word itself then finds everything but the thing: no method that
+/// takes masks from it could work.
+const NAMES_ALONE: f32 = 0.75;
+
+/// Words that name nothing.
+pub const FUNCTION_WORDS: [&str; 22] = [
+    "a",
+    "an",
+    "the",
+    "of",
+    "in",
+    "on",
+    "at",
+    "to",
+    "with",
+    "and",
+    "my",
+    "one",
+    "top",
+    "photo",
+    "rendering",
+    "rendition",
+    "cropped",
+    "good",
+    "nice",
+    "cool",
+    "close",
+    "-",
+];
+
 /// Signal-to-noise ratio above which a sample counts less (Hang et al. 2023).
 const SNR_LIMIT: f64 = 5.0;
 
@@ -31,6 +64,8 @@ pub struct Pairs {
     pub captions: Vec<Prompt>,
     /// The caption that says nothing.
     pub empty: Prompt,
+    /// Ids of tokens that name nothing.
+    pub nameless: Vec<u32>,
 }
 
 /// Random parameters of text encoder and U-Net.
@@ -69,6 +104,7 @@ impl Step<'_> {
         let mut rng = TorchRng::derive(self.seed, &format!("step {step}"));
         let chosen = rng.randint(0, self.pairs.captions.len() as i64, self.batch);
         let (timesteps, dropped) = (self.timesteps(&mut rng), rng.rand(self.batch));
+        let alone = rng.rand(self.batch);
         let prompts: Vec<Prompt> = chosen
             .iter()
             .zip(&dropped)
@@ -89,12 +125,33 @@ impl Step<'_> {
 
         let Ok(text) = TextEncoder::build(&self.configs.text, &leaves.within(TEXT));
         let Ok(unet) = UNet::build(&self.configs.unet, &leaves.within(UNET));
-        let context = text.forward(&prompts, None);
+        let context = self.context(&text, prompts, &alone);
         let times: Vec<f64> = timesteps.iter().map(|&t| t as f64).collect();
         let predicted = unet.forward(noisy, &times, &context, &mut Plain);
         let weights = engine::tensor(self.weights(&timesteps), [self.batch, 1, 1, 1], &device);
         let difference = (predicted - noise) * weights;
         Ok((difference.clone() * difference).mean())
+    }
+
+    /// What the U-Net is shown of captions: all rows, or those of names alone.
+    fn context(&self, text: &TextEncoder, mut prompts: Vec<Prompt>, alone: &[f32]) -> Tensor<3> {
+        let shown: Vec<f32> = prompts
+            .iter()
+            .zip(alone)
+            .flat_map(|(prompt, &u)| {
+                prompt.ids.iter().enumerate().map(move |(i, id)| {
+                    let name = i < prompt.end_of_text && !self.pairs.nameless.contains(id);
+                    f32::from(u >= NAMES_ALONE || name)
+                })
+            })
+            .collect();
+        let rows = prompts.len();
+        prompts.push(self.pairs.empty.clone());
+        let context = text.forward(&prompts, None);
+        let [_, positions, _] = context.dims();
+        let shown = engine::tensor(shown, [rows, positions, 1], &context.device());
+        let (said, empty) = (context.clone().narrow(0, 0, rows), context.narrow(0, rows, 1));
+        said * shown.clone() + empty * (shown.neg() + 1.0)
     }
 
     fn latents(&self, chosen: &[i64]) -> Vec<f32> {

@@ -15,7 +15,7 @@ use toybox::{
     Error, Result, autoencoder, base, data, export,
     judge::{Judge, cross_entropy},
     latents::{self, Vae},
-    personal::{CASES, Marks, Study},
+    personal::{self, CASES, Marks, Study},
     recipe, score,
     state::State,
     training::{self, Plan, Report},
@@ -42,6 +42,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
             shop.score(*count, how)
         }
         Command::Personal { base, objects, guidance } => shop.personal(base, *objects, *guidance),
+        Command::Photos { object, out } => {
+            personal::photos(&shop.world, object, shop.side, out).map(drop)
+        }
         Command::Export { out } => shop.export(out),
     }
 }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, convert::Infallible};
 
 use engine::{
     Device, Tensor,
-    nn::{Conv2d, ConvShape, GroupNorm, LayerNorm, Linear, WeightSource},
+    nn::{Conv2d, ConvShape, Linear, WeightSource},
     params::{Param, Params},
     rng::TorchRng,
 };
@@ -54,11 +54,6 @@ impl Fresh {
     fn insert(&self, name: String, values: Vec<f32>, shape: &[usize]) {
         self.params.borrow_mut().insert(name, Param::new(values, shape, &self.device));
     }
-
-    fn norm(&self, name: &str, channels: usize) {
-        self.insert(format!("{name}.weight"), vec![1.0; channels], &[channels]);
-        self.insert(format!("{name}.bias"), vec![0.0; channels], &[channels]);
-    }
 }
 
 impl WeightSource for Fresh {
@@ -84,25 +79,11 @@ impl WeightSource for Fresh {
         self.params.borrow().conv(name, shape)
     }
 
-    fn group_norm(
-        &self,
-        name: &str,
-        groups: usize,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<GroupNorm, Infallible> {
-        self.norm(name, channels);
-        self.params.borrow().group_norm(name, groups, channels, epsilon)
-    }
-
-    fn layer_norm(
-        &self,
-        name: &str,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<LayerNorm, Infallible> {
-        self.norm(name, channels);
-        self.params.borrow().layer_norm(name, channels, epsilon)
+    /// Norms begin as the identity.
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Infallible> {
+        let value = if name.ends_with(".bias") { 0.0 } else { 1.0 };
+        self.insert(name.to_owned(), vec![value; length], &[length]);
+        self.params.borrow().vector(name, length)
     }
 
     /// Normal with a standard deviation of 0.02, as CLIP's tables begin.

@@ -16,7 +16,11 @@ use engine::{
 use formats::{Array, TensorFile, write_safetensors};
 use toyworld::World;
 
-use crate::{Error, Result, base::Pairs, data};
+use crate::{
+    Error, Result,
+    base::{FUNCTION_WORDS, Pairs},
+    data,
+};
 
 /// Pictures encoded at a time.
 const BATCH: u64 = 32;
@@ -145,6 +149,7 @@ pub fn load(path: &Path, tokenizer: &Tokenizer) -> Result<Pairs> {
         shape: [h, w, c],
         captions: prompts.collect::<diffusion::Result<_>>()?,
         empty: tokenizer.encode("", None)?,
+        nameless: FUNCTION_WORDS.iter().filter_map(|word| tokenizer.single(word).ok()).collect(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Toybox: a small base model, trained from nothing.
+//! Toybox: how the small base model inside vico was made.
 //!
 //! The world it knows is drawn by `toyworld`. Here its VAE, text encoder and U-Net are
 //! trained from nothing, on the project's own models, together with a judge that says

@@ -1,4 +1,4 @@
-//! The training program of the small base model: see `toybox --help`.
+//! The training program of the base model inside vico: see `toybox --help`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;

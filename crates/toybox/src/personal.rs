@@ -7,7 +7,7 @@ use std::{
 };
 
 use app::{Compute, Event, Events, generate, train};
-use diffusion::{Base, Placeholder, Tokenizer};
+use diffusion::{Base, Tokenizer};
 use engine::values;
 use images::{Filter, Picture, labelled_sheet, read_photo, resize, write_png};
 use personalize::{
@@ -174,20 +174,7 @@ impl Study<'_> {
 
     /// Renders an object's photos, and writes them for the training.
     pub fn photos(&self, object: &str) -> Result<(usize, Vec<Rendering>)> {
-        let found = self.world.objects().iter().position(|o| o.name() == object);
-        let number = found.ok_or_else(|| Error::path("the world", format!("has no {object}")))?;
-        let folder = self.folder(object).join("photos");
-        fs::create_dir_all(&folder).map_err(|e| Error::path(&folder, e))?;
-        let render = |i: u64| {
-            let scene = Scene::ALL[(7 * i as usize + number) % Scene::ALL.len()];
-            self.world.plain(number, scene, data::FRESH + (1 << 20) + i, self.side)
-        };
-        let photos: Vec<Rendering> = (0..PHOTOS).map(render).collect();
-        for (i, photo) in photos.iter().enumerate() {
-            let path = folder.join(format!("{i:02}.png"));
-            write_png(path, &to_picture(photo, self.side), &[] as &[(&str, &str)])?;
-        }
-        Ok((number, photos))
+        photos(self.world, object, self.side, &self.folder(object).join("photos"))
     }
 
     fn folder(&self, object: &str) -> PathBuf {
@@ -215,10 +202,9 @@ impl Study<'_> {
         let adapter = Adapter::load(adapter, &device)?;
         let (text, unet, schedule) = (base.text_encoder()?, base.unet()?, base.schedule());
         let recipe = &adapter.info.recipe;
-        let method = methods::learned(recipe, unet.sites(), text.width(), adapter.params.clone())?;
+        let method = methods::learned(recipe, base.configs(), adapter.params.clone())?;
         let tokenizer: Tokenizer = base.tokenizer()?;
-        let placeholder =
-            Placeholder { text: &recipe.placeholder, vectors: method.token_vectors() };
+        let placeholder = methods::placeholder(method.as_ref(), recipe, 0);
         let caption = format!("a photo of {}", recipe.placeholder);
         let prompt = tokenizer.encode(&caption, Some(placeholder))?;
         let frozen = Frozen { text: &text, unet: &unet, schedule: &schedule };
@@ -244,6 +230,29 @@ impl Study<'_> {
         }
         Ok(labelled_sheet(&all, 4))
     }
+}
+
+/// Renders an object's photos, each in another scene, and writes them to a folder; its
+/// number in the world goes with them.
+pub fn photos(
+    world: &World,
+    object: &str,
+    side: usize,
+    folder: &Path,
+) -> Result<(usize, Vec<Rendering>)> {
+    let found = world.objects().iter().position(|o| o.name() == object);
+    let number = found.ok_or_else(|| Error::path("the world", format!("has no {object}")))?;
+    fs::create_dir_all(folder).map_err(|e| Error::path(folder, e))?;
+    let render = |i: u64| {
+        let scene = Scene::ALL[(7 * i as usize + number) % Scene::ALL.len()];
+        world.plain(number, scene, data::FRESH + (1 << 20) + i, side)
+    };
+    let photos: Vec<Rendering> = (0..PHOTOS).map(render).collect();
+    for (i, photo) in photos.iter().enumerate() {
+        let path = folder.join(format!("{i:02}.png"));
+        write_png(path, &to_picture(photo, side), &[] as &[(&str, &str)])?;
+    }
+    Ok((number, photos))
 }
 
 /// Timestep at which the masks are taken: little noise, clean features.

@@ -27,16 +27,7 @@ impl Compute {
                 }
                 self.check_ways(name)?;
                 let test = tested(&found, events)?;
-                if !(test.passes() || trust) {
-                    return Err(Error::Device(format!(
-                        "{name} ({}) does not compute what the processor does: {}; use another \
-                         --device, update its driver, or compute on it all the same with \
-                         --trust-device",
-                        found.description,
-                        test.figures()
-                    )));
-                }
-                Ok(self.moved(found, &test, events))
+                self.admitting(found, &test, trust, events)
             }
         }
     }
@@ -46,10 +37,30 @@ impl Compute {
     ///
     /// # Errors
     /// Those of the work, and a device's that fails.
-    pub(crate) fn guarded<T>(&self, advice: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn guarded<T>(&self, advice: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let Some(card) = self.card() else { return work() };
         let failed = |e| Err(Error::Device(format!("{e}; if its memory was full, {advice}")));
         device::guarded(card.name(), work).unwrap_or_else(failed)
+    }
+
+    /// The same on a device that passed its test, or is trusted.
+    fn admitting(
+        self,
+        found: Found,
+        test: &SelfTest,
+        trust: bool,
+        events: &mut dyn Events,
+    ) -> Result<Self> {
+        if test.passes() || trust {
+            return Ok(self.moved(found, test, events));
+        }
+        Err(Error::Device(format!(
+            "{} ({}) does not compute what the processor does: {}; use another --device, update \
+             its driver, or compute on it all the same with --trust-device",
+            found.name(),
+            found.description,
+            test.figures()
+        )))
     }
 
     fn on_the_best(self, trust: bool, events: &mut dyn Events) -> Self {
@@ -98,12 +109,16 @@ impl Compute {
             true => events.note(format!("{said}: {figures} in its self-test")),
             false => events.warning(format!("{said}, which is trusted although {figures}")),
         }
-        let weights = FrozenWeights {
-            precision: Precision::F32,
-            convolutions: Convolutions::Compact,
-            device: found.kind,
-        };
-        Self { found, weights, ..self }
+        Self { weights: kept_by(&found), found, ..self }
+    }
+}
+
+/// How a device beside the processor keeps frozen weights.
+fn kept_by(found: &Found) -> FrozenWeights {
+    FrozenWeights {
+        precision: Precision::F32,
+        convolutions: Convolutions::Compact,
+        device: found.kind,
     }
 }
 
@@ -113,7 +128,7 @@ impl Compute {
 /// If the device fails.
 pub(crate) fn tested(found: &Found, events: &mut dyn Events) -> Result<SelfTest> {
     events.stage(format!("testing {} against the processor", found.name()));
-    self_test(found.name(), &found.device).map_err(refused)
+    self_test(found.name(), &kept_by(found).on(&found.device)).map_err(refused)
 }
 
 /// A device that was named wrongly, is not there, or fails.
@@ -173,6 +188,26 @@ mod tests {
         assert_eq!(refused.exit_code(), 2, "{refused}");
         let cpu = compute.on(DeviceName::default(), false, &mut heard).unwrap();
         assert!(cpu.card().is_none() && heard.0.is_empty());
+    }
+
+    /// The processor in bf16 stands for a device that rounds the factors of its products.
+    #[test]
+    fn a_device_that_computes_something_else_is_refused_unless_it_is_trusted() {
+        let cpu = Compute::new(0, None, None).unwrap();
+        let found = Found { kind: Kind::Vulkan, ..cpu.found.clone() };
+        let kept = FrozenWeights { precision: Precision::Bf16, ..kept_by(&found) };
+        let test = self_test(found.name(), &kept.on(&found.device)).unwrap();
+        let mut heard = Heard::default();
+        let refused = cpu.clone().admitting(found.clone(), &test, false, &mut heard).unwrap_err();
+        assert_eq!(refused.exit_code(), 1);
+        let refused = refused.to_string();
+        for word in ["vulkan:0", "of its largest value", "--device", "--trust-device"] {
+            assert!(refused.contains(word), "{refused}");
+        }
+        assert!(heard.0.is_empty(), "{:?}", heard.0);
+        let trusting = cpu.admitting(found, &test, true, &mut heard).unwrap();
+        assert!(trusting.card().is_some());
+        assert!(heard.0[0].contains("trusted although") && heard.0[0].contains(&test.figures()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod download;
 mod id;
+mod kind;
 mod settings;
 
 use std::{
@@ -10,7 +11,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use diffusion::base::folder::{CONFIGS, OPTIONAL, WEIGHTS};
 use hf_hub::{Cache, CacheRepo};
 
 use crate::{Error, Events, Result, estimate::size_text};
@@ -18,17 +18,18 @@ use download::Hub;
 use settings::Settings;
 
 pub use id::Id;
+pub(crate) use kind::{BASE, ENCODER, Kind};
 
 /// Where a model of the hub lies: a folder, or the file that was named. It is
 /// fetched unless the cache has all of it.
 ///
 /// # Errors
 /// If it is not in the cache and cannot be fetched; says why.
-pub(crate) fn find(id: &Id, events: &mut dyn Events) -> Result<PathBuf> {
+pub(crate) fn find(id: &Id, kind: &Kind, events: &mut dyn Events) -> Result<PathBuf> {
     let settings = Settings::from_env()?;
-    match cached(id, &settings) {
+    match cached(id, kind, &settings) {
         Some(path) => Ok(path),
-        None => fetch(id, &settings, events),
+        None => fetch(id, Some(kind), &settings, events),
     }
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn find(id: &Id, events: &mut dyn Events) -> Result<PathBuf> {
 /// If it cannot be fetched.
 pub fn pull(id: &Id, events: &mut dyn Events) -> Result<PathBuf> {
     let settings = Settings::from_env()?;
-    let path = fetch(id, &settings, events)?;
+    let path = fetch(id, None, &settings, events)?;
     events.note(format!("{id} lies in {}", path.display()));
     Ok(path)
 }
@@ -55,10 +56,8 @@ pub fn list() -> Result<Vec<String>> {
     models.sort();
     let line = |id: &Id| {
         let repo = settings.cache.join(id.folder());
-        let kind = match cached(id, &settings) {
-            Some(_) => "a base model",
-            None => "not all that a base model needs",
-        };
+        let whole = [BASE, ENCODER].into_iter().find(|k| cached(id, k, &settings).is_some());
+        let kind = whole.map_or("not all that a model needs", |kind| kind.name);
         format!("{id}  {}  {kind}", size_text(size(&repo.join("blobs"))))
     };
     let mut lines: Vec<String> = models.iter().map(line).collect();
@@ -73,27 +72,32 @@ fn size(folder: &Path) -> u64 {
 }
 
 /// A model all of whose needed files are in the cache.
-fn cached(id: &Id, settings: &Settings) -> Option<PathBuf> {
+fn cached(id: &Id, kind: &Kind, settings: &Settings) -> Option<PathBuf> {
     let repo = cache(id, settings);
     if let Some(file) = &id.file {
         return repo.get(file);
     }
-    let have = |name: &&str| repo.get(name).is_some();
-    let whole = CONFIGS.iter().all(&have) && WEIGHTS.iter().all(|names| names.iter().any(&have));
-    let config = repo.get(CONFIGS[0]).filter(|_| whole)?;
-    snapshot(&config)
+    let first = kind.whole(|name| repo.get(name).is_some())?;
+    Some(snapshot(first, &repo.get(first)?))
 }
 
 fn cache(id: &Id, settings: &Settings) -> CacheRepo {
     Cache::new(settings.cache.clone()).repo(id.repo())
 }
 
-/// The folder of a model, by its `unet/config.json`.
-fn snapshot(config: &Path) -> Option<PathBuf> {
-    config.parent()?.parent().map(Path::to_owned)
+/// The folder of a model, by where one of its files lies.
+fn snapshot(name: &str, file: &Path) -> PathBuf {
+    let depth = name.split('/').count();
+    file.ancestors().nth(depth).expect("the file's path ends in its name").to_owned()
 }
 
-fn fetch(id: &Id, settings: &Settings, events: &mut dyn Events) -> Result<PathBuf> {
+/// Fetches a model; without a kind, one of the kind that its files tell.
+fn fetch(
+    id: &Id,
+    kind: Option<&Kind>,
+    settings: &Settings,
+    events: &mut dyn Events,
+) -> Result<PathBuf> {
     if settings.offline {
         return Err(Error::Hub {
             model: id.to_string(),
@@ -107,7 +111,10 @@ fn fetch(id: &Id, settings: &Settings, events: &mut dyn Events) -> Result<PathBu
     let hub = Hub::new(id, settings)?;
     let files = match &id.file {
         Some(file) => vec![file.clone()],
-        None => needed(id, &hub.files()?)?,
+        None => {
+            let files = hub.files()?;
+            kind.unwrap_or(&Kind::of(&files)).needed(id, &files)?
+        }
     };
     let mut first = None;
     for file in &files {
@@ -115,31 +122,5 @@ fn fetch(id: &Id, settings: &Settings, events: &mut dyn Events) -> Result<PathBu
         first.get_or_insert(path);
     }
     let first = first.expect("at least one file is needed");
-    Ok(if id.file.is_some() { first } else { snapshot(&first).expect("it lies two deep") })
-}
-
-/// The files of a repository that are needed, `unet/config.json` first.
-fn needed(id: &Id, files: &[String]) -> Result<Vec<String>> {
-    let has = |name: &str| files.iter().any(|file| file == name);
-    let missing = |name: &str| {
-        let single = files.iter().find(|file| {
-            !file.contains('/') && (file.ends_with(".safetensors") || file.ends_with(".ckpt"))
-        });
-        let advice = match single {
-            Some(file) => format!("; it has {file}: name it as {id}/{file}"),
-            None => String::new(),
-        };
-        let what = format!("it is no Stable Diffusion model for diffusers: no {name}{advice}");
-        Error::Hub { model: id.to_string(), what }
-    };
-    let mut needed = Vec::new();
-    for name in CONFIGS {
-        has(name).then(|| needed.push(name.to_owned())).ok_or_else(|| missing(name))?;
-    }
-    needed.extend(OPTIONAL.iter().filter(|name| has(name)).map(|name| (*name).to_owned()));
-    for names in WEIGHTS {
-        let best = names.iter().find(|name| has(name)).ok_or_else(|| missing(names[0]))?;
-        needed.push((*best).to_owned());
-    }
-    Ok(needed)
+    Ok(if id.file.is_some() { first } else { snapshot(&files[0], &first) })
 }

@@ -3,7 +3,7 @@
 use diffusion::vae::Decoder;
 use images::{Picture, labelled_sheet, write_png};
 use personalize::{
-    Result as RunResult,
+    Result as RunResult, captions,
     dataset::Dataset,
     generate::{Drawn, Job, Model, Start, Watch, generate},
     masks::{self, MaskView},
@@ -83,12 +83,12 @@ impl Preview {
         logged: &mut Logged,
     ) -> Result<()> {
         let method = trainer.method.as_ref();
-        let job = Job::new(&format!("a photo of {}", parts.run.recipe.placeholder), 0);
-        let prompts = job.prompts(parts.tokenizer, parts.placeholder(method), false)?;
+        let text = format!("a photo of {}", parts.run.recipe.placeholder);
+        let prompt = captions::plain(parts.tokenizer, &text, parts.placeholder(method))?;
         let frozen = Frozen { text: parts.text, unet: parts.unet, schedule: parts.schedule };
         let reference = dataset.photos[0].mode();
         let timestep = MASK_TIMESTEP.min(parts.schedule.len() - 1) as f64;
-        let views = method.masks(&frozen, &prompts.positive, &reference, timestep);
+        let views = method.masks(&frozen, &prompt, &reference, timestep);
         if views.is_empty() {
             return Ok(());
         }

@@ -26,7 +26,7 @@ pub struct Import {
     /// Folder with embeddings_gs-N.pt and cross_attention-N.pt (the newest are taken), or the two
     #[arg(required = true, num_args = 1..=2, value_name = "DIR|FILE")]
     files: Vec<PathBuf>,
-    /// Stable Diffusion 1.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
+    /// Stable Diffusion 1.x or 2.x: a diffusers folder, one .safetensors or .ckpt file, or an id at the
     /// Hugging Face hub, such as stable-diffusion-v1-5/stable-diffusion-v1-5
     #[arg(long, value_name = "DIR|FILE|ID")]
     base: PathBuf,
@@ -61,16 +61,18 @@ impl Import {
     }
 }
 
-/// vico-official writes token and image attention for the authors' program; the
+/// vico-official writes token and image attention for the authors' program,
+/// custom-diffusion projections and tokens for diffusers, kohya-lora a LoRA; the
 /// others the token alone, as a textual-inversion embedding.
 #[derive(Args)]
 pub struct Export {
     /// Adapter, or an embedding of any program
     input: PathBuf,
-    /// vico-official, diffusers, kohya or a1111
+    /// vico-official, custom-diffusion, kohya-lora, diffusers, kohya or a1111
     #[arg(long, value_name = "NAME")]
     format: export::Format,
-    /// The file to write: .safetensors, .pt or .bin; a folder for vico-official
+    /// The file to write: .safetensors, .pt or .bin; a folder for vico-official and
+    /// custom-diffusion
     #[arg(long, short, value_name = "FILE|DIR")]
     output: PathBuf,
     /// Word under which the other program knows it [default: the placeholder]

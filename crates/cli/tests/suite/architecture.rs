@@ -6,16 +6,18 @@ use std::{
 };
 
 /// What each crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("kernels", &[]),
     ("formats", &[]),
     ("images", &["formats"]),
     ("golden", &["formats"]),
     ("toyworld", &[]),
+    ("builtin", &[]),
     ("engine", &["kernels"]),
     ("diffusion", &["engine", "formats"]),
     ("personalize", &["engine", "diffusion", "formats", "images"]),
-    ("app", &["engine", "diffusion", "personalize", "formats", "images"]),
+    ("evaluate", &["engine", "diffusion", "formats", "images"]),
+    ("app", &["builtin", "engine", "diffusion", "personalize", "evaluate", "formats", "images"]),
     ("cli", &["app"]),
     ("toybox", &["app", "engine", "diffusion", "personalize", "formats", "images", "toyworld"]),
 ];

@@ -60,8 +60,6 @@ fn the_processor_may_be_named() {
 /// On a machine with a Vulkan driver; Mesa's software driver will do.
 #[cfg(feature = "vulkan")]
 mod vulkan {
-    #![allow(clippy::print_stderr)]
-
     use golden::relative_error;
 
     use super::{super::training::learned, *};
@@ -73,7 +71,7 @@ mod vulkan {
         if said.lines().any(|line| line.starts_with("vulkan:0 ")) {
             return Some(place);
         }
-        eprintln!("SKIPPED: there is no Vulkan driver here, so nothing was tested");
+        golden::skipped("there is no Vulkan driver here");
         None
     }
 

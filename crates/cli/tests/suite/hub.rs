@@ -61,7 +61,7 @@ fn a_model_is_fetched_once_and_found_again() {
     let said = run(&place, &server, &[], &train(ID)).done().said();
     assert!(said.contains(UNET), "{said}");
     assert!(server.requests("diffusion_pytorch_model.bin").is_empty(), "it is not needed");
-    assert!(server.requests("special_tokens_map").is_empty(), "it is not needed");
+    assert!(!server.requests("special_tokens_map").is_empty(), "it names the padding");
     let own = Path::new(&base()).join(UNET);
     assert_eq!(bytes(snapshot(&place).join(UNET)), bytes(own));
     let first = bytes(place.path("adapter.safetensors"));
@@ -174,4 +174,20 @@ fn one_file_of_a_model() {
     let server = Server::start(&served, Fault::None);
     run(&place, &server, &[], &train("tiny/sd/v1-5.ckpt")).done();
     assert!(server.requests("unet").is_empty());
+}
+
+#[test]
+fn encoders_are_fetched_too() {
+    let place = Place::new();
+    let served = place.path("served");
+    copy(&golden::fixture("transformers/clip"), &served);
+    let server = Server::start(&served, Fault::None);
+    let judge = ["evaluate", "--photos", "photos", "--images", "photos", "--prompt", "a toy"];
+    let judge = [&judge[..], &["--clip", ID]].concat();
+    run(&place, &server, &[], &judge).done();
+    let asked = server.requests("").len();
+    run(&place, &server, &[OFFLINE], &judge).done();
+    assert_eq!(server.requests("").len(), asked, "all of it is in the cache");
+    let said = run(&place, &server, &[], &["models", "list"]).done().said();
+    assert!(said.contains("an encoder"), "{said}");
 }

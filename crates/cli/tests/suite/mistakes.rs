@@ -59,8 +59,8 @@ fn things_that_are_missing() {
     let place = Place::new();
     let base = base();
     place.run(&["train", "photos", "--init-word", "toy"]).failed(2, &["--output"]);
-    let arguments = ["train", "photos", "--output", "a.safetensors", "--init-word", "toy"];
-    place.run(&arguments).failed(2, &["--base"]);
+    let arguments = ["train", "photos", "--output", "a.safetensors"];
+    place.run(&arguments).failed(2, &["--init-word"]);
     let arguments = ["train", "photos", "--output", "a.safetensors", "--base", &base];
     place.run(&arguments).failed(2, &["--init-word"]);
     train_on(&place, "nowhere", &base, &[]).failed(1, &["nowhere"]);

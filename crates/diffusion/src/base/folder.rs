@@ -1,11 +1,12 @@
 //! Models in diffusers' folder layout, on disk or inside the program.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use formats::TensorFile;
+use formats::{TensorFile, atomic_write};
 use serde_json::Value;
 
 use super::{Configs, Files, refuse};
@@ -32,6 +33,48 @@ impl<'a> Folder<'a> {
         match self {
             Self::Disk(path) | Self::Inside(path, _) => path,
         }
+    }
+
+    /// The paths of the files in its own subfolders, and of the few beside these that
+    /// belong to a model.
+    pub fn files(self) -> io::Result<Vec<String>> {
+        let folder = match self {
+            Self::Disk(folder) => folder,
+            Self::Inside(_, files) => {
+                return Ok(files.iter().map(|(name, _)| (*name).to_owned()).collect());
+            }
+        };
+        let mut found: Vec<String> = [INDEX, RECOMMENDED]
+            .into_iter()
+            .filter(|name| self.has(name))
+            .map(Into::into)
+            .collect();
+        for part in std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()? {
+            if !part.path().is_dir() {
+                continue;
+            }
+            for file in std::fs::read_dir(part.path())?.collect::<Result<Vec<_>, _>>()? {
+                if file.path().is_file() {
+                    let (part, file) = (part.file_name(), file.file_name());
+                    found.push(format!("{}/{}", part.display(), file.display()));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Copies a file to another place, whole or not at all.
+    pub fn copy(self, name: &str, to: &Path) -> Result<()> {
+        let write = |out: &mut dyn io::Write| match self {
+            Self::Disk(folder) => {
+                io::copy(&mut std::fs::File::open(folder.join(name))?, out).map(drop)
+            }
+            Self::Inside(_, files) => {
+                out.write_all(Self::find(files, name).ok_or(io::ErrorKind::NotFound)?)
+            }
+        };
+        Ok(atomic_write(to, write)?)
     }
 
     fn find(files: Inside, name: &str) -> Option<&'static [u8]> {
@@ -73,7 +116,7 @@ impl<'a> Folder<'a> {
         String::from_utf8(bytes).map_err(|_| wrong("not UTF-8".into(), "text"))
     }
 
-    fn json(self, name: &str) -> Result<(Value, PathBuf)> {
+    pub fn json(self, name: &str) -> Result<(Value, PathBuf)> {
         let text = self.text(name, JSON_LIMIT)?;
         let path = self.path().join(name);
         match serde_json::from_str(&text) {
@@ -112,6 +155,22 @@ pub(super) fn merges(folder: Folder) -> Result<Option<String>> {
     folder.has(MERGES).then(|| folder.text(MERGES, MERGES_LIMIT)).transpose()
 }
 
+/// Where a folder names the token that prompts are filled up with; the first that does counts.
+const TOKENS: [&str; 2] = ["tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json"];
+
+/// The token that prompts are filled up with, if the folder names any: `!` in
+/// Stable Diffusion 2, the end of the text in 1.x.
+pub(super) fn pad(folder: Folder) -> Result<Option<String>> {
+    for name in TOKENS.into_iter().filter(|name| folder.has(name)) {
+        let token = &folder.json(name)?.0["pad_token"];
+        let token = token.as_str().or(token["content"].as_str());
+        if let Some(token) = token {
+            return Ok(Some(token.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
 /// Where a model's folder may recommend how to train on it. Our own addition to
 /// diffusers' layout: small models want other learning rates than Stable Diffusion.
 pub const RECOMMENDED: &str = "vico.toml";
@@ -130,9 +189,9 @@ pub const CONFIGS: [&str; 4] = [
 ];
 
 /// Files that are read where there are any.
-pub const OPTIONAL: [&str; 3] = [INDEX, MERGES, RECOMMENDED];
+pub const OPTIONAL: [&str; 5] = [INDEX, MERGES, RECOMMENDED, TOKENS[0], TOKENS[1]];
 
-const INDEX: &str = "model_index.json";
+pub(super) const INDEX: &str = "model_index.json";
 
 /// The names that the weights of each part may have, the best first.
 pub const WEIGHTS: [[&str; 3]; 3] = [
@@ -164,7 +223,6 @@ pub(super) fn configs(folder: Folder) -> Result<Configs> {
     let (text, text_path) = folder.json("text_encoder/config.json")?;
     let (vae, vae_path) = folder.json("vae/config.json")?;
     let (schedule, schedule_path) = folder.json("scheduler/scheduler_config.json")?;
-    refuse::by_schedule(folder.path(), &schedule)?;
     let configs = Configs {
         text: TextConfig::from_json(&text, &text_path)?,
         unet: UNetConfig::from_json(&unet, &unet_path)?,

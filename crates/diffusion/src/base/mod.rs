@@ -3,6 +3,7 @@
 
 pub mod folder;
 mod refuse;
+mod save;
 mod single;
 
 pub use folder::{Inside, RECOMMENDED};
@@ -14,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Device, nn::Frozen};
+use engine::{Device, nn::Frozen, params::Params};
 use formats::TensorFile;
 use sha2::{Digest, Sha256};
 
@@ -25,7 +26,7 @@ use crate::{
     text::TextEncoder,
     unet::UNet,
     vae,
-    weights::{Count, Weights, compvis},
+    weights::{Collecting, Count, Weights, compvis},
 };
 
 /// Configurations of the parts of a model.
@@ -59,12 +60,16 @@ struct Files {
     vae: Arc<TensorFile>,
 }
 
-/// A Stable Diffusion 1.x model that was found, checked, and not yet loaded.
+/// A Stable Diffusion 1.x or 2.x model that was found, checked, and not yet loaded.
 pub struct Base {
     path: PathBuf,
+    /// The files of a model that is part of the program.
+    inside: Option<Inside>,
     configs: Configs,
     /// The tokenizer's merges, where the model has its own.
     merges: Option<String>,
+    /// The token that prompts are filled up with, where it is not their end.
+    pad: Option<String>,
     recommended: Option<String>,
     text: Weights,
     unet: Weights,
@@ -80,7 +85,7 @@ impl Base {
     ///
     /// # Errors
     /// If files are missing or damaged, a configuration makes no sense, or the
-    /// model is of another kind (SDXL, SD 2, inpainting, ..).
+    /// model is of another kind (SDXL, inpainting, ..).
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
         if path.is_dir() {
             return Self::open_folder(Folder::Disk(path), device);
@@ -103,10 +108,15 @@ impl Base {
         let keep = |name: &str| name.to_owned();
         Ok(Self {
             path: folder.path().to_owned(),
+            inside: match folder {
+                Folder::Inside(_, files) => Some(files),
+                Folder::Disk(_) => None,
+            },
             text: Weights::new(files.text, "", keep, device),
             unet: Weights::new(files.unet, "", keep, device),
             vae: Weights::new(files.vae, "", keep, device),
             merges: folder::merges(folder)?,
+            pad: folder::pad(folder)?,
             recommended: folder::recommended(folder)?,
             loras: Vec::new(),
             name: None,
@@ -127,12 +137,21 @@ impl Base {
             let rename = move |name: &str| at(rename(name));
             Weights::new(file.clone(), at(family.to_owned()), rename, device)
         };
+        let open_clip = single::has_open_clip(&file, prefix);
+        let text = if open_clip {
+            let text = weights("cond_stage_model.", Box::new(compvis::open_clip));
+            text.in_thirds(compvis::open_clip_third)
+        } else {
+            weights("cond_stage_model.", Box::new(compvis::text))
+        };
         Ok(Self {
             path: path.to_owned(),
-            text: weights("cond_stage_model.", Box::new(compvis::text)),
+            inside: None,
+            text,
             unet: weights("model.diffusion_model.", Box::new(move |n| compvis::unet(&unet, n))),
             vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
             merges: None,
+            pad: open_clip.then(|| single::OPEN_CLIP_PAD.to_owned()),
             recommended: None,
             loras: Vec::new(),
             name: None,
@@ -229,8 +248,12 @@ impl Base {
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let TextConfig { max_position_embeddings: positions, vocab_size: rows, .. } =
             self.configs.text;
-        let Some(merges) = &self.merges else { return Tokenizer::clip(positions) };
-        let tokenizer = Tokenizer::new(merges, positions)?;
+        let padded = |tokenizer: Tokenizer| match &self.pad {
+            Some(token) => tokenizer.padded_with(token),
+            None => Ok(tokenizer),
+        };
+        let Some(merges) = &self.merges else { return padded(Tokenizer::clip(positions)?) };
+        let tokenizer = padded(Tokenizer::new(merges, positions)?)?;
         if tokenizer.vocabulary_size() > rows {
             return Err(Error::Config {
                 path: self.path.join(folder::MERGES),
@@ -255,6 +278,29 @@ impl Base {
     /// Loads the U-Net.
     pub fn unet(&self) -> Result<UNet> {
         UNet::build(&self.configs.unet, &self.unet)
+    }
+
+    /// The values of a weight of the U-Net by diffusers' name, row-major, LoRAs merged.
+    ///
+    /// # Errors
+    /// If there is none of that name and shape.
+    pub fn unet_weight(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.unet.values(name, shape)
+    }
+
+    /// All weights of the U-Net by diffusers' names, for a training of them; 1x1
+    /// convolutions are matrices.
+    pub fn unet_params(&self) -> Result<Params> {
+        let source = Collecting::new(&self.unet);
+        UNet::build(&self.configs.unet, &source)?;
+        Ok(source.into_params())
+    }
+
+    /// All weights of the text encoder by transformers' names.
+    pub fn text_params(&self) -> Result<Params> {
+        let source = Collecting::new(&self.text);
+        TextEncoder::build(&self.configs.text, &source)?;
+        Ok(source.into_params())
     }
 
     /// Loads the encoding half of the VAE.

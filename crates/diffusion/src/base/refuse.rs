@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
-const USE: &str = "use a Stable Diffusion 1.x model (such as 1.4 or 1.5)";
+const USE: &str = "use a Stable Diffusion 1.x or 2.x model (such as 1.5 or 2.1)";
 
 fn refuse(path: &Path, what: &str) -> Error {
     Error::Unsupported { path: path.to_owned(), what: format!("{what}: {USE}") }
@@ -39,19 +39,14 @@ pub(super) fn by_unet(path: &Path, unet: &Value) -> Result<()> {
         (Some(8), _) => "this is a picture-editing model (its U-Net takes 8 channels)",
         _ if unet["addition_embed_type"] == "text_time" => "this is Stable Diffusion XL",
         (_, Some(2048)) => "this is Stable Diffusion XL (its text context is 2048 wide)",
-        (_, Some(1024)) => "this is Stable Diffusion 2.x (its text context is 1024 wide)",
+        (Some(5), _) => "this is a depth model (its U-Net takes 5 channels)",
+        (Some(7), _) => "this is an upscaler (its U-Net takes 7 channels)",
+        _ if !unet["class_embed_type"].is_null() || !unet["num_class_embeds"].is_null() => {
+            "this model is told a class or a picture besides the text"
+        }
         _ => return Ok(()),
     };
     Err(refuse(path, what))
-}
-
-/// By `scheduler_config.json`.
-pub(super) fn by_schedule(path: &Path, schedule: &Value) -> Result<()> {
-    if schedule["prediction_type"] == "v_prediction" {
-        let what = "this model predicts v, as Stable Diffusion 2.x at 768 pixels does";
-        return Err(refuse(path, what));
-    }
-    Ok(())
 }
 
 /// By the names and shapes in a single file.
@@ -63,8 +58,6 @@ pub(super) fn by_tensors(file: &TensorFile, prefix: &str) -> Result<()> {
         "this is Stable Diffusion 3"
     } else if some("model.diffusion_model.double_blocks.") || some("double_blocks.") {
         "this is FLUX"
-    } else if some("cond_stage_model.model.") {
-        "this is Stable Diffusion 2.x (it has an OpenCLIP text encoder)"
     } else if file.names().any(|n| n.contains("lora_") || n.contains(".lora")) {
         "this is a LoRA, not a model"
     } else if file.names().any(|n| n.starts_with("string_to_param") || n == "emb_params") {
@@ -75,7 +68,7 @@ pub(super) fn by_tensors(file: &TensorFile, prefix: &str) -> Result<()> {
         "this file holds no U-Net under the original names"
     } else if !some("first_stage_model.") {
         "this file holds a U-Net without its VAE"
-    } else if !some("cond_stage_model.transformer.") {
+    } else if !some("cond_stage_model.transformer.") && !some("cond_stage_model.model.") {
         "this file holds a U-Net without its text encoder"
     } else {
         return by_input(file, prefix);
@@ -88,6 +81,8 @@ fn by_input(file: &TensorFile, prefix: &str) -> Result<()> {
     match file.get(&name).and_then(|info| info.shape.get(1).copied()) {
         Some(9) => Err(refuse(file.path(), "this is an inpainting model")),
         Some(8) => Err(refuse(file.path(), "this is a picture-editing model")),
+        Some(5) => Err(refuse(file.path(), "this is a depth model")),
+        Some(7) => Err(refuse(file.path(), "this is an upscaler")),
         _ => Ok(()),
     }
 }

@@ -7,19 +7,23 @@ use serde_json::{Value, json};
 
 use super::{Configs, refuse};
 use crate::{
-    Result,
-    config::{ScheduleConfig, TextConfig, UNetConfig, VaeConfig},
+    Error, Result,
+    config::{Prediction, ScheduleConfig, TextConfig, UNetConfig, VaeConfig},
 };
 
 /// Stable Diffusion 1.x has eight heads in every transformer; the file does
 /// not say so.
 const UNET_HEADS: usize = 8;
 
-/// Width of a head of CLIP's text encoder.
-const TEXT_HEAD: usize = 64;
+/// Width of a head of CLIP's and OpenCLIP's text encoders, and in the U-Net of Stable
+/// Diffusion 2.x.
+const HEAD: usize = 64;
+
+/// What fills prompts up in Stable Diffusion 2.x.
+pub(super) const OPEN_CLIP_PAD: &str = "!";
 
 /// Heads of text encoders narrower than one head of CLIP (small test models).
-const NARROW_TEXT_HEADS: usize = 4;
+const NARROW_HEADS: usize = 4;
 
 /// What stands before every name: training checkpoints keep the weights under
 /// `state_dict`.
@@ -40,12 +44,66 @@ pub(super) fn configs_beside(path: &Path) -> Option<PathBuf> {
 pub(super) fn derive(file: &TensorFile, prefix: &str) -> Result<Configs> {
     let shapes = Shapes { file, prefix };
     let path = file.path();
+    let second = has_open_clip(file, prefix);
+    let prediction_type = if second { told_beside(path)? } else { Prediction::Noise };
+    let text = if second { shapes.open_clip()? } else { shapes.text()? };
+    let mut unet = shapes.unet()?;
+    if second {
+        unet["attention_head_dim"] = shapes.heads(&unet["block_out_channels"]);
+        unet["use_linear_projection"] = true.into();
+    }
+    if prediction_type == Prediction::Velocity {
+        unet["sample_size"] = SIDE_OF_V.into();
+    }
     Ok(Configs {
-        text: TextConfig::from_json(&shapes.text()?, path)?,
-        unet: UNetConfig::from_json(&shapes.unet()?, path)?,
+        text: TextConfig::from_json(&text, path)?,
+        unet: UNetConfig::from_json(&unet, path)?,
         vae: VaeConfig::from_json(&shapes.vae()?, path)?,
-        schedule: ScheduleConfig::default(),
+        schedule: ScheduleConfig { prediction_type, ..ScheduleConfig::default() },
     })
+}
+
+/// True for Stable Diffusion 2.x.
+pub(super) fn has_open_clip(file: &TensorFile, prefix: &str) -> bool {
+    file.contains(&format!("{prefix}cond_stage_model.model.ln_final.weight"))
+}
+
+/// Latent side of the models of Stable Diffusion 2.x that predict v.
+const SIDE_OF_V: usize = 96;
+
+/// The most that the original configuration beside a file may hold.
+const YAML_LIMIT: u64 = 1 << 20;
+
+/// What a file of Stable Diffusion 2.x predicts, which no weight tells: its original
+/// configuration (`.yaml`) does, in one line.
+fn told_beside(path: &Path) -> Result<Prediction> {
+    let yaml = path.with_extension("yaml");
+    let missing = |e: std::io::Error| Error::Unsupported {
+        path: path.to_owned(),
+        what: format!(
+            "this is Stable Diffusion 2.x in one file, which does not tell whether it predicts v \
+             (the 768-pixel models) or noise (the 512-pixel base models): put its configuration \
+             beside it, as {} (which is not there: {e}), or use the model's diffusers folder",
+            yaml.display()
+        ),
+    };
+    let size = yaml.metadata().map_err(missing)?.len();
+    if size > YAML_LIMIT {
+        let what = format!("is {size} bytes long, expected at most {YAML_LIMIT}");
+        return Err(Error::Unsupported { path: yaml, what });
+    }
+    let text = std::fs::read_to_string(&yaml).map_err(missing)?;
+    let mut values = text.lines().filter_map(|line| line.trim().strip_prefix("parameterization:"));
+    match values.next().map(|value| value.trim().trim_matches(['"', '\''])) {
+        Some("v") => Ok(Prediction::Velocity),
+        None | Some("eps") => Ok(Prediction::Noise),
+        Some(other) => Err(Error::Config {
+            found: other.to_owned(),
+            path: yaml,
+            key: "parameterization".into(),
+            expected: "v or eps".into(),
+        }),
+    }
 }
 
 struct Shapes<'a> {
@@ -73,7 +131,7 @@ impl Shapes<'_> {
         let model = "cond_stage_model.transformer.text_model";
         let table = format!("{model}.embeddings.token_embedding.weight");
         let width = self.dim(&table, 1)?;
-        let heads = if width < TEXT_HEAD { NARROW_TEXT_HEADS } else { width / TEXT_HEAD };
+        let heads = if width < HEAD { NARROW_HEADS } else { width / HEAD };
         let layer = |i| format!("{model}.encoder.layers.{i}");
         Ok(json!({
             "vocab_size": self.dim(&table, 0)?,
@@ -85,6 +143,30 @@ impl Shapes<'_> {
                 self.dim(&format!("{model}.embeddings.position_embedding.weight"), 0)?,
             "hidden_act": "quick_gelu",
         }))
+    }
+
+    /// OpenCLIP's text encoder without its last layer: Stable Diffusion 2.x takes what the
+    /// last but one gives, and only then norms it.
+    fn open_clip(&self) -> Result<Value> {
+        let model = "cond_stage_model.model";
+        let table = format!("{model}.token_embedding.weight");
+        let width = self.dim(&table, 1)?;
+        let inner = |i| format!("{model}.transformer.resblocks.{i}.mlp.c_fc.weight");
+        Ok(json!({
+            "vocab_size": self.dim(&table, 0)?,
+            "hidden_size": width,
+            "intermediate_size": self.dim(&inner(0), 0)?,
+            "num_hidden_layers": self.count(inner).saturating_sub(1),
+            "num_attention_heads": (width / HEAD).max(1),
+            "max_position_embeddings": self.dim(&format!("{model}.positional_embedding"), 0)?,
+            "hidden_act": "gelu",
+        }))
+    }
+
+    /// Heads of the levels of Stable Diffusion 2.x, all of one width.
+    fn heads(&self, widths: &Value) -> Value {
+        let widths = widths.as_array().into_iter().flatten().filter_map(Value::as_u64);
+        widths.map(|width| (width / HEAD as u64).max(1)).collect()
     }
 
     fn unet(&self) -> Result<Value> {
@@ -128,5 +210,38 @@ impl Shapes<'_> {
             "block_out_channels": widths,
             "layers_per_block": self.count(|b| conv(0, b)),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_encoder_of_stable_diffusion_2_is_told_by_its_shapes() {
+        let file = TensorFile::open(golden::fixture("diffusers/tiny-sd2.safetensors")).unwrap();
+        assert!(has_open_clip(&file, ""));
+        let shapes = Shapes { file: &file, prefix: "" };
+        let text = shapes.open_clip().unwrap();
+        // The file has three layers, the last of which is not used.
+        assert_eq!((&text["num_hidden_layers"], &text["hidden_act"]), (&json!(2), &json!("gelu")));
+        assert_eq!((&text["vocab_size"], &text["intermediate_size"]), (&json!(614), &json!(64)));
+        assert_eq!(text["max_position_embeddings"], 77);
+        let heads = shapes.heads(&json!([320, 640, 1280, 1280]));
+        assert_eq!(heads, json!([5, 10, 20, 20]));
+    }
+
+    #[test]
+    fn the_original_configuration_says_what_a_file_predicts() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let model = dir.path().join("v2-1.safetensors");
+        for (yaml, prediction) in [
+            ("model:\n  params:\n    parameterization: \"v\"\n", Prediction::Velocity),
+            ("    parameterization: eps\n", Prediction::Noise),
+            ("model:\n  params:\n    linear_start: 0.00085\n", Prediction::Noise),
+        ] {
+            std::fs::write(model.with_extension("yaml"), yaml).unwrap();
+            assert_eq!(told_beside(&model).unwrap(), prediction);
+        }
     }
 }

@@ -125,7 +125,8 @@ impl Sampler {
             )));
         }
         let levels = self.spacing.levels(schedule, steps);
-        Ok(Plan { sampler: self, levels, eta })
+        let prediction = schedule.config().prediction_type;
+        Ok(Plan { sampler: self, levels, eta, prediction })
     }
 }
 

@@ -3,7 +3,7 @@
 use engine::Tensor;
 
 use super::Sampler;
-use crate::{Error, Result, schedule::Level};
+use crate::{Error, Result, config::Prediction, schedule::Level};
 
 /// The noise levels that a sampler passes through, and how it begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,7 @@ pub struct Plan {
     /// One more than there are steps; the last is where the last step leads.
     pub(super) levels: Vec<Level>,
     pub(super) eta: f64,
+    pub(super) prediction: Prediction,
 }
 
 impl Plan {

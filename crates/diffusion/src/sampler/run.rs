@@ -27,12 +27,13 @@ impl<'a> Run<'a> {
 
     /// The noise in scaled latents.
     pub fn noise_in(&mut self, x: &Tensor<4>, at: Level) -> Result<Tensor<4>> {
-        self.denoiser.predict(x.clone(), at)
+        let said = self.denoiser.predict(x.clone(), at)?;
+        Ok(self.plan.prediction.noise(said, x.clone(), at))
     }
 
     /// The noise in unscaled latents: where they lead as sigma falls, `dx / dsigma`.
     pub fn slope(&mut self, x: &Tensor<4>, at: Level) -> Result<Tensor<4>> {
-        self.denoiser.predict(x.clone() * at.alpha.sqrt(), at)
+        self.noise_in(&(x.clone() * at.alpha.sqrt()), at)
     }
 
     /// The picture in unscaled latents.

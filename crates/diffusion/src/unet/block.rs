@@ -1,6 +1,6 @@
 use engine::{
     Tensor,
-    nn::{CrossAttention, CrossAttentionShape, LayerNorm, Linear, WeightSource},
+    nn::{CrossAttention, CrossAttentionShape, LayerNorm, Linear, Replace, WeightSource},
     ops::{self, KeyMask},
 };
 
@@ -10,6 +10,7 @@ const EPSILON: f64 = 1e-5;
 /// A transformer block: self-attention, cross-attention to a context and a
 /// gated MLP, each behind a norm and added to its input. The U-Net's own block
 /// has the text as its context; methods may have blocks of their own.
+#[derive(Clone)]
 pub struct Block {
     norm1: LayerNorm,
     own: CrossAttention,
@@ -46,6 +47,16 @@ impl Block {
             gate: source.linear(&part("ff.net.0.proj"), width, 8 * width, true)?,
             down: source.linear(&part("ff.net.2"), 4 * width, width, true)?,
         })
+    }
+
+    /// The same block, whose name in the model is `name`, with other projections in its
+    /// two attentions.
+    pub fn replaced(&self, name: &str, replace: &Replace) -> Self {
+        Self {
+            own: self.own.replaced(&format!("{name}.attn1"), replace),
+            cross: self.cross.replaced(&format!("{name}.attn2"), replace),
+            ..self.clone()
+        }
     }
 
     /// # Shapes

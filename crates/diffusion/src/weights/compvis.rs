@@ -96,6 +96,47 @@ pub fn text(name: &str) -> String {
     format!("cond_stage_model.transformer.{name}")
 }
 
+/// Name of a text-encoder weight in Stable Diffusion 2, whose encoder is OpenCLIP's; query,
+/// key and value have one name, see [`open_clip_third`].
+pub fn open_clip(name: &str) -> String {
+    let inner = name.strip_prefix("text_model.").unwrap_or(name);
+    let inner = match part(inner, "encoder.") {
+        Some((_, layer, rest)) => {
+            format!("transformer.resblocks.{layer}.{}", open_clip_layer(rest))
+        }
+        None => renamed(
+            inner,
+            &[
+                ("embeddings.token_embedding", "token_embedding"),
+                ("embeddings.position_embedding.weight", "positional_embedding"),
+                ("final_layer_norm", "ln_final"),
+            ],
+        ),
+    };
+    format!("cond_stage_model.model.{inner}")
+}
+
+fn open_clip_layer(rest: &str) -> String {
+    renamed(
+        rest,
+        &[
+            ("self_attn.q_proj.", "attn.in_proj_"),
+            ("self_attn.k_proj.", "attn.in_proj_"),
+            ("self_attn.v_proj.", "attn.in_proj_"),
+            ("self_attn.out_proj", "attn.out_proj"),
+            ("layer_norm1", "ln_1"),
+            ("layer_norm2", "ln_2"),
+            ("mlp.fc1", "mlp.c_fc"),
+            ("mlp.fc2", "mlp.c_proj"),
+        ],
+    )
+}
+
+/// Which third of OpenCLIP's `in_proj` a text-encoder weight is.
+pub fn open_clip_third(name: &str) -> Option<usize> {
+    [".q_proj.", ".k_proj.", ".v_proj."].iter().position(|part| name.contains(part))
+}
+
 /// `PREFIX<level>.<kind>.<index>.<rest>`.
 fn block<'a>(name: &'a str, prefix: &str) -> Option<(usize, &'a str, usize, &'a str)> {
     let (level, rest) = name.strip_prefix(prefix)?.split_once('.')?;

@@ -2,7 +2,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use engine::{
     Device, Tensor,
-    nn::{Conv2d, ConvShape, Frozen, GroupNorm, LayerNorm, Linear, Precision, WeightSource},
+    nn::{Conv2d, ConvShape, Frozen, Linear, Precision, WeightSource},
 };
 use formats::TensorFile;
 use sha2::{Digest, Sha256};
@@ -23,6 +23,8 @@ pub struct Weights {
     /// What begins the file's names of this model.
     family: String,
     rename: Rename,
+    /// Which third of a weight in the file another is, if it is one.
+    third: fn(&str) -> Option<usize>,
     how: Frozen,
     /// What is merged into the weights as they are read, in this order.
     loras: Vec<(Part, Arc<Lora>)>,
@@ -37,8 +39,10 @@ pub struct Count {
     pub conv3x3: usize,
 }
 
-/// Names that published files use for the same weight.
-const OLDER_NAMES: [(&str, &str); 4] = [
+/// Names that other versions of the programs that write such files use for the same weight:
+/// older ones in the VAE's attention, transformers from 5 on in the text encoder.
+const OTHER_NAMES: [(&str, &str); 5] = [
+    ("text_model.", ""),
     (".to_q.", ".query."),
     (".to_k.", ".key."),
     (".to_v.", ".value."),
@@ -55,7 +59,14 @@ impl Weights {
         device: &Device,
     ) -> Self {
         let (family, rename) = (family.into(), Arc::new(rename));
-        Self { file, family, rename, how: Frozen::new(device), loras: Vec::new() }
+        let how = Frozen::new(device);
+        Self { file, family, rename, third: |_| None, how, loras: Vec::new() }
+    }
+
+    /// The same weights, some of which (by diffusers' names) are a third of one in the file:
+    /// OpenCLIP keeps query, key and value above one another.
+    pub(crate) fn in_thirds(self, third: fn(&str) -> Option<usize>) -> Self {
+        Self { third, ..self }
     }
 
     /// Number of values in the model, buffers of whole numbers left out.
@@ -87,7 +98,11 @@ impl Weights {
 
     /// The shape of a weight, if the model has it.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.file.get(&self.locate(name)).map(|info| info.shape.clone())
+        let mut shape = self.file.get(&self.locate(name))?.shape.clone();
+        if let (Some(_), Some(rows)) = ((self.third)(name), shape.first_mut()) {
+            *rows /= 3;
+        }
+        Some(shape)
     }
 
     /// The device that models are built on.
@@ -106,14 +121,13 @@ impl Weights {
 
     /// Values of a weight, row-major, after its shape was found to be one of
     /// `shapes` and its values finite.
-    fn read(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
-        let module = name.strip_suffix(".weight");
+    pub(super) fn read(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
+        let (module, third) = (name.strip_suffix(".weight"), (self.third)(name));
         let name = self.locate(name);
-        let found = self.file.get(&name).map(|info| info.shape.clone());
-        if !found.as_deref().is_some_and(|shape| shapes.contains(&shape)) {
-            self.file.expect_shape(&name, shapes[0])?;
-        }
-        let mut values = self.file.f32(&name)?;
+        let mut values = match third {
+            Some(third) => self.third(&name, third, shapes[0])?,
+            None => self.whole(&name, shapes)?,
+        };
         for (part, lora) in &self.loras {
             if let Some(module) = module {
                 lora.merge(*part, module, &mut values, &self.how.device)?;
@@ -130,22 +144,42 @@ impl Weights {
         Ok(values)
     }
 
-    /// The name under which the file holds a weight: today's, or the older one
-    /// of the VAE's attention.
-    fn locate(&self, name: &str) -> Cow<'static, str> {
-        let today = (self.rename)(name);
-        if !self.file.contains(&today) {
-            let older = OLDER_NAMES.iter().find(|(new, _)| name.contains(new));
-            let older = older.map(|(new, old)| (self.rename)(&name.replace(new, old)));
-            if let Some(older) = older.filter(|o| self.file.contains(o)) {
-                return older.into();
-            }
-        }
-        today.into()
+    /// Values of a weight of exactly this shape, row-major, with LoRAs merged.
+    ///
+    /// # Errors
+    /// If the model has none of that name or shape, or one that is not finite.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.read(name, &[shape])
     }
 
-    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
-        Ok(engine::tensor(self.read(name, &[&[length]])?, [length], &self.how.device))
+    fn whole(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
+        let found = self.file.get(name).map(|info| info.shape.as_slice());
+        if !found.is_some_and(|shape| shapes.contains(&shape)) {
+            self.file.expect_shape(name, shapes[0])?;
+        }
+        Ok(self.file.f32(name)?)
+    }
+
+    /// One of three weights of a shape that lie above one another.
+    fn third(&self, name: &str, third: usize, shape: &[usize]) -> Result<Vec<f32>> {
+        let mut all = shape.to_vec();
+        all[0] *= 3;
+        self.file.expect_shape(name, &all)?;
+        let count: usize = shape.iter().product();
+        Ok(self.file.f32(name)?[third * count..][..count].to_vec())
+    }
+
+    /// The name under which the file holds a weight: the usual one, or the other.
+    fn locate(&self, name: &str) -> Cow<'static, str> {
+        let usual = (self.rename)(name);
+        if !self.file.contains(&usual) {
+            let other = OTHER_NAMES.iter().find(|(new, _)| name.contains(new));
+            let other = other.map(|(new, old)| (self.rename)(&name.replace(new, old)));
+            if let Some(other) = other.filter(|name| self.file.contains(name)) {
+                return other.into();
+            }
+        }
+        usual.into()
     }
 }
 
@@ -172,22 +206,8 @@ impl WeightSource for Weights {
         Ok(self.how.conv(shape, weight, bias))
     }
 
-    fn group_norm(
-        &self,
-        name: &str,
-        groups: usize,
-        channels: usize,
-        epsilon: f64,
-    ) -> Result<GroupNorm> {
-        let weight = self.vector(&format!("{name}.weight"), channels)?;
-        let bias = self.vector(&format!("{name}.bias"), channels)?;
-        Ok(GroupNorm::from_tensors(weight, bias, groups, epsilon))
-    }
-
-    fn layer_norm(&self, name: &str, channels: usize, epsilon: f64) -> Result<LayerNorm> {
-        let weight = self.vector(&format!("{name}.weight"), channels)?;
-        let bias = self.vector(&format!("{name}.bias"), channels)?;
-        Ok(LayerNorm::from_tensors(weight, bias, epsilon))
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>> {
+        Ok(engine::tensor(self.read(name, &[&[length]])?, [length], &self.how.device))
     }
 
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>> {

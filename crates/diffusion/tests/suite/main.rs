@@ -9,7 +9,9 @@ mod golden_tokenizer;
 mod loras;
 mod opening;
 mod placeholder;
+mod prompts;
 mod sampler_names;
+mod sd2;
 
 use std::path::{Path, PathBuf};
 

@@ -134,7 +134,8 @@ fn other_models_are_named() {
         assert_says(&model, &[name, "1.5"]);
     }
     for (key, value, name) in [
-        ("cross_attention_dim", json!(1024), "Stable Diffusion 2"),
+        ("in_channels", json!(5), "depth model"),
+        ("class_embed_type", json!("projection"), "a class or a picture"),
         ("cross_attention_dim", json!(2048), "Stable Diffusion XL"),
         ("in_channels", json!(9), "inpainting"),
     ] {
@@ -142,11 +143,19 @@ fn other_models_are_named() {
         edit(&model.join("unet/config.json"), |config| config[key] = value);
         assert_says(&model, &[name, "1.5"]);
     }
-    let (_dir, model) = copy();
-    edit(&model.join("scheduler/scheduler_config.json"), |config| {
-        config["prediction_type"] = json!("v_prediction");
-    });
-    assert_says(&model, &["Stable Diffusion 2"]);
+}
+
+#[test]
+fn schedules_of_other_kinds_are_refused() {
+    for (key, value) in [
+        ("prediction_type", json!("sample")),
+        ("rescale_betas_zero_snr", json!(true)),
+        ("trained_betas", json!([0.1, 0.2])),
+    ] {
+        let (_dir, model) = copy();
+        edit(&model.join("scheduler/scheduler_config.json"), |config| config[key] = value);
+        assert_says(&model, &["scheduler_config.json", key, "expected"]);
+    }
 }
 
 #[test]
@@ -154,7 +163,6 @@ fn single_files_of_other_kinds_are_named() {
     let dir = TempDir::new().unwrap();
     for (name, kind) in [
         ("conditioner.embedders.0.x", "Stable Diffusion XL"),
-        ("cond_stage_model.model.ln_final.weight", "Stable Diffusion 2"),
         ("model.diffusion_model.double_blocks.0.x", "FLUX"),
         ("lora_unet_mid_block.lora_up.weight", "LoRA"),
         ("something.else", "no U-Net"),

@@ -60,13 +60,14 @@ const LEARNED: [(&str, &[usize]); 5] = [
 ];
 
 /// Results by name: what comes out, and the gradient of every input and of everything
-/// learned. One that does not arrive is empty.
-pub(super) fn results(device: &Device) -> Vec<(String, Vec<f32>)> {
+/// learned. One that does not arrive is empty. Frozen layers are kept as told.
+pub(super) fn results(kept: &Frozen) -> Vec<(String, Vec<f32>)> {
+    let device = &kept.device;
     let mut rng = TorchRng::new(7);
     let frozen = parameters(&FROZEN, &mut rng, device);
     let learned = parameters(&LEARNED, &mut rng, device).leaves();
     let inputs = Inputs::drawn(&mut rng, device);
-    let Ok(block) = Block::build(&frozen.frozen(&Frozen::new(device)), &learned);
+    let Ok(block) = Block::build(&frozen.frozen(kept), &learned);
     let (out, maps) = block.forward(&inputs);
     let mut found = vec![
         ("prediction".to_owned(), values(out.clone())),

@@ -1,5 +1,5 @@
 use super::{DeviceName, block::results, guarded};
-use crate::{Device, Result, cpu};
+use crate::{Result, cpu, nn::Frozen};
 
 /// How a device did in its [`self_test`].
 #[derive(Clone, Debug)]
@@ -59,7 +59,8 @@ impl SelfTest {
     }
 }
 
-/// Computes a block as the models have them on the device and on the processor: its
+/// Computes a block as the models have them on a device, with frozen layers kept in this
+/// way, and on the processor in f32: its
 /// results, and the gradients of all that is learned in it and of its inputs, through
 /// frozen layers.
 ///
@@ -69,9 +70,9 @@ impl SelfTest {
 ///
 /// # Errors
 /// If the device fails altogether.
-pub fn self_test(name: DeviceName, device: &Device) -> Result<SelfTest> {
-    let found = guarded(name, || results(device))?;
-    let differences = results(&cpu())
+pub fn self_test(name: DeviceName, kept: &Frozen) -> Result<SelfTest> {
+    let found = guarded(name, || results(kept))?;
+    let differences = results(&Frozen::new(&cpu()))
         .into_iter()
         .zip(found)
         .map(|((what, want), (_, got))| Difference { error: relative_error(&got, &want), what })
@@ -92,13 +93,29 @@ fn relative_error(got: &[f32], want: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{flex::twins_are_forced, nn::Precision};
 
     #[test]
     fn the_processor_agrees_with_itself() {
-        let test = self_test(DeviceName::default(), &cpu()).unwrap();
+        let test = self_test(DeviceName::default(), &Frozen::new(&cpu())).unwrap();
         assert_eq!(test.worst().error, 0.0);
         assert!(test.passes());
         assert!(test.figures().contains("differ by 0"), "{}", test.figures());
+    }
+
+    /// bf16 is what a device would do that rounds the factors of its products.
+    #[test]
+    fn rounded_products_do_not_pass() {
+        if twins_are_forced() {
+            return;
+        }
+        let kept = Frozen { precision: Precision::Bf16, ..Frozen::new(&cpu()) };
+        let test = self_test(DeviceName::default(), &kept).unwrap();
+        assert!(!test.passes());
+        assert!(test.differences.iter().all(|d| d.error > SelfTest::MOST), "{test:?}");
+        let (count, figures) = (test.differences.len(), test.figures());
+        let said = format!("{count} of {count} results differ from the processor's");
+        assert!(figures.contains(&said), "{figures}");
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub use norm::{GroupNorm, LayerNorm};
 
 use crate::Tensor;
 
+/// Gives another layer in place of one that a built model has under a name (without
+/// `.weight`), or `None` where it stays.
+pub type Replace<'a> = dyn Fn(&str, &Linear) -> Option<Linear> + 'a;
+
 /// Where a model's weights come from while it is being built.
 ///
 /// Names are dotted paths as in diffusers' files, without the final
@@ -45,6 +49,12 @@ pub trait WeightSource {
     /// A convolution with weights `[outputs, inputs, 3, 3]`.
     fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d, Self::Error>;
 
+    /// A vector of `length` values; `name` is complete here.
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Self::Error>;
+
+    /// A table of `rows` vectors of `width` values; `name` is complete here.
+    fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Self::Error>;
+
     /// Group norm over `channels` in `groups` groups.
     fn group_norm(
         &self,
@@ -52,7 +62,11 @@ pub trait WeightSource {
         groups: usize,
         channels: usize,
         epsilon: f64,
-    ) -> Result<GroupNorm, Self::Error>;
+    ) -> Result<GroupNorm, Self::Error> {
+        let weight = self.vector(&format!("{name}.weight"), channels)?;
+        let bias = self.vector(&format!("{name}.bias"), channels)?;
+        Ok(GroupNorm::from_tensors(weight, bias, groups, epsilon))
+    }
 
     /// Layer norm over the last dimension of `channels`.
     fn layer_norm(
@@ -60,8 +74,9 @@ pub trait WeightSource {
         name: &str,
         channels: usize,
         epsilon: f64,
-    ) -> Result<LayerNorm, Self::Error>;
-
-    /// A table of `rows` vectors of `width` values; `name` is complete here.
-    fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Self::Error>;
+    ) -> Result<LayerNorm, Self::Error> {
+        let weight = self.vector(&format!("{name}.weight"), channels)?;
+        let bias = self.vector(&format!("{name}.bias"), channels)?;
+        Ok(LayerNorm::from_tensors(weight, bias, epsilon))
+    }
 }

@@ -1,6 +1,7 @@
-//! Random numbers as PyTorch's CPU generator draws them.
+//! Random numbers as PyTorch's generators draw them: that of the processor, which
+//! everything here uses, and [`CudaRng`], that of graphics cards.
 //!
-//! The generator is mt19937 (Matsumoto and Nishimura 1998). `randn` has two
+//! The processor's is mt19937 (Matsumoto and Nishimura 1998). `randn` has two
 //! paths, as `torch.randn` has: below 16 values a Box-Muller pair in f64 at a
 //! time, the second of which is kept for the next call; from 16 values on all
 //! uniforms first, then Box-Muller over blocks of 16, the last 16 values drawn
@@ -8,8 +9,11 @@
 //! one unit in the last place, everything else to the bit.
 
 mod cephes;
+mod philox;
 
 use std::f64::consts::TAU;
+
+pub use philox::CudaRng;
 
 const SIZE: usize = 624;
 const SHIFT: usize = 397;

@@ -3,7 +3,8 @@
 //! Below one folder, named after the file or `archive`, lie `data.pkl`, an entry
 //! `data/KEY` for each storage, and small notes such as `byteorder`. Entries are stored,
 //! never compressed, so that tensors are read in place. Nothing is ever extracted: names
-//! of entries are compared, not used as paths.
+//! of entries are compared, not used as paths. A TorchScript program is such an archive,
+//! whose pickle describes the modules with their weights; its code is not looked at.
 //!
 //! Format: `torch/serialization.py` and `caffe2/serialize/inline_container.cc` in PyTorch.
 
@@ -25,11 +26,6 @@ type Result<T> = std::result::Result<T, Fault>;
 /// Reads the description of all tensors in an archive; their bytes stay where they are.
 pub(crate) fn read(file: &[u8]) -> Result<Contents> {
     let archive = Archive::open(file)?;
-    if archive.entries.contains_key("constants.pkl") {
-        return Fault::unsupported(
-            "it is a TorchScript program; save the module's state_dict instead",
-        );
-    }
     let bytes = archive.verified(names::PICKLE)?;
     let unpickled = pickle::read(bytes)?;
     let big_endian = archive.is_big_endian()?;
@@ -66,7 +62,7 @@ impl<'a> Archive<'a> {
         let mut entries = HashMap::new();
         for (index, name) in names.iter().enumerate() {
             let Some(inner) = name.strip_prefix(root) else { continue };
-            if !name.ends_with('/') {
+            if !name.ends_with('/') && !inner.starts_with(names::CODE) {
                 entries.insert(inner.to_owned(), entry(&mut zip, index, name, file.len())?);
             }
         }

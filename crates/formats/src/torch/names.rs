@@ -6,6 +6,8 @@ use crate::DType;
 pub(crate) const PICKLE: &str = "data.pkl";
 /// The entry that tells the byte order of the storages.
 pub(crate) const BYTE_ORDER: &str = "byteorder";
+/// What the entries of a TorchScript program's text start with, the only compressed ones.
+pub(crate) const CODE: &str = "code/";
 /// What the entries of storages start with; the key follows.
 pub(crate) const DATA: &str = "data/";
 
@@ -25,6 +27,9 @@ pub(crate) const STORAGES: [(&str, DType); 10] = [
     ("ByteStorage", DType::U8),
     ("BoolStorage", DType::Bool),
 ];
+
+/// What the modules of TorchScript's classes start with; they lie in the archive itself.
+pub(crate) const PROGRAM: &str = "__torch__";
 
 /// Classes and functions, as module and name.
 pub(crate) const ORDERED_DICT: (&str, &str) = ("collections", "OrderedDict");

@@ -26,6 +26,8 @@ pub(crate) enum Object {
     },
     /// A `torch.nn` container with the state it was given.
     Module(Option<Id>),
+    /// A module of a TorchScript program with the dictionary of its attributes.
+    Scripted(Option<Id>),
     /// A reference to something outside the pickle: the tuple that describes a storage.
     Persistent(Id),
     /// A tensor: the arguments with which it is rebuilt, and by which function.
@@ -56,7 +58,7 @@ impl Object {
             Self::Sequence(_) => "a list",
             Self::Dict(_) => "a dictionary",
             Self::Global { .. } => "a class or function",
-            Self::Module(_) => "a module",
+            Self::Module(_) | Self::Scripted(_) => "a module",
             Self::Persistent(_) => "a storage",
             Self::Tensor { .. } | Self::Unreadable(_) => "a tensor",
         }

@@ -333,7 +333,7 @@ impl Machine<'_> {
     fn build(&mut self) -> Result<()> {
         let [object, state] = self.pop_many()?;
         match self.heap.get_mut(object) {
-            Object::Module(slot) => *slot = Some(state),
+            Object::Module(slot) | Object::Scripted(slot) => *slot = Some(state),
             Object::Dict(_) | Object::Plain | Object::Unreadable(_) => {}
             other => return unexpected("set the state of", other),
         }

@@ -1,7 +1,7 @@
 //! The callables that a checkpoint may call, and what each of them makes.
 //!
-//! The list is what released Stable Diffusion checkpoints, textual inversion embeddings and
-//! PyTorch's own `weights_only` loader need. Naming any other class is harmless and
+//! The list is what released Stable Diffusion checkpoints, textual inversion embeddings,
+//! OpenAI's CLIP and PyTorch's own `weights_only` loader need. Naming any other class is harmless and
 //! happens (Lightning 1.4 keys its callbacks by class); calling it is refused.
 
 use super::names;
@@ -40,6 +40,7 @@ pub(crate) fn call(heap: &mut Heap, callee: Id, args: Id) -> Result<Id, Fault> {
         }
         ("torch._tensor", "_rebuild_from_type_v2") => Object::Unreadable(function),
         ("torch.nn.modules.container", _) => Object::Module(None),
+        (module, _) if module.split('.').next() == Some(names::PROGRAM) => Object::Scripted(None),
         ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct")
         | ("numpy", "dtype" | "ndarray")
         | ("_codecs", "encode")

@@ -68,6 +68,7 @@ impl Walk<'_> {
                 .enumerate()
                 .try_for_each(|(index, item)| self.descend(&index.to_string(), *item, depth)),
             Object::Module(Some(state)) => self.visit_module(*state, depth),
+            Object::Scripted(Some(attributes)) => self.visit(*attributes, depth + 1),
             Object::Tensor { args, rebuild } => self.tensor(*args, *rebuild),
             Object::Unreadable(function) => {
                 self.unreadable(self.heap.text(*function).unwrap_or_default().to_owned())

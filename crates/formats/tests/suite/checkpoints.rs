@@ -170,15 +170,29 @@ fn parameter_dictionaries_in_streams() {
 }
 
 #[test]
-fn compressed_archives_and_programs_are_declined_with_advice() {
+fn compressed_archives_are_declined_with_advice() {
     let pickle = pickle(&dict(&[]));
     let entries: [(&str, &[u8]); 1] = [("a/data.pkl", &pickle)];
     let declined = refusal(&rezip(&archive(&entries)));
     assert!(declined.contains("compressed") && declined.contains("pack it without"), "{declined}");
-    let program = archive(&[("a/data.pkl", &pickle), ("a/constants.pkl", &pickle)]);
-    assert!(refusal(&program).contains("TorchScript"));
     let other = archive_with(CompressionMethod::Stored, &[("readme.txt", b"hello")]);
     assert!(refusal(&other).contains("data.pkl"));
+}
+
+/// A module of a TorchScript program has its weights among other attributes.
+#[test]
+fn programs_are_read_for_their_weights() {
+    let module = |attributes: &[(&str, Vec<u8>)]| {
+        let class = global("__torch__.model.___torch_mangle_1", "Layer");
+        join(&[&class, b")\x81", &dict(attributes), b"b"])
+    };
+    let inner = module(&[("weight", PLAIN.code()), ("bias", b"N".to_vec())]);
+    let outer = pickle(&module(&[("training", vec![0x88]), ("0", inner)]));
+    let storage = floats(6);
+    let entries: [(&str, &[u8]); 3] =
+        [("a/data.pkl", &outer), ("a/constants.pkl", &outer), ("a/data/0", &storage)];
+    let file = open(&archive(&entries)).unwrap();
+    assert!(file.names().eq(["0.weight"]));
 }
 
 /// Marks the entries of an archive as compressed, in its directory.

@@ -106,3 +106,31 @@ impl Direct {
         gemm(self.weights.level(), Product { left, right, out, base });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Algorithm, ConvOptions, PackedConv3x3};
+    use super::*;
+
+    /// The transpose reads columns in pairs, beyond an odd last one too.
+    #[test]
+    fn what_a_buffer_held_before_is_not_packed() {
+        let shape = ConvShape { inputs: 20, outputs: 33, resize: Resize::Keep };
+        let (level, precision) = (crate::level(), Precision::Bf16);
+        let options = ConvOptions { algorithm: Algorithm::Direct, level, precision };
+        let buffers: Vec<Scratch<f32>> = (0..8)
+            .map(|_| {
+                let mut buffer = Scratch::take(9 * shape.inputs * panel_width(level));
+                buffer.fill(f32::NAN);
+                buffer
+            })
+            .collect();
+        drop(buffers);
+        let weight = vec![1.0; shape.outputs * shape.inputs * 9];
+        let packed = PackedConv3x3::new(shape, &weight, None, options);
+        let mut dx = vec![0.0; 16 * shape.inputs];
+        packed.backward_input(1, [4, 4], &vec![1.0; 16 * shape.outputs], &mut dx);
+        // A corner has four neighbours, itself among them.
+        assert!(dx.iter().all(|v| v.is_finite()) && dx[0] == 4.0 * 33.0, "{}", dx[0]);
+    }
+}

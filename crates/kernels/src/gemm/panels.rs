@@ -114,7 +114,8 @@ pub(crate) fn panel_width(level: Level) -> usize {
 
 impl Panels {
     /// Packs matrices of one shape in parallel: `fill` is given the index of a panel
-    /// and writes it, `[matrix][depth][width]`, with zeros beyond the last column.
+    /// and the panel, `[matrix][depth][width]`, all zeros; those beyond the last column
+    /// it leaves.
     pub(crate) fn pack(
         level: Level,
         precision: Precision,
@@ -136,6 +137,7 @@ impl Panels {
                 let chunks = data.par_chunks_exact_mut(matrices * paired).enumerate();
                 chunks.for_each(|(i, to)| {
                     let mut wide = Scratch::take(one);
+                    wide.fill(0.0);
                     fill(i, &mut wide);
                     let wide = wide.chunks_exact(depth * width);
                     wide.zip(to.chunks_exact_mut(paired))

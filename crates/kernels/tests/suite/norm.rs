@@ -34,8 +34,8 @@ impl Layout {
         let mut twin = Twin {
             y: vec![0.0; x.len()],
             dx: vec![0.0; x.len()],
-            dweight: vec![0.0; self.channels],
-            dbias: vec![0.0; self.channels],
+            dweight: Sums::new(self.channels),
+            dbias: Sums::new(self.channels),
         };
         for set in &self.sets {
             let mean_of = |f: &dyn Fn(usize) -> f64| {
@@ -60,8 +60,8 @@ impl Layout {
             for &i in set {
                 twin.y[i] = scaled(i) * if self.silu { gate(i) } else { 1.0 };
                 twin.dx[i] = rstd * (dhat(i) - mean_dhat - hat(i) * mean_product);
-                twin.dweight[i % self.channels] += slope(i) * hat(i);
-                twin.dbias[i % self.channels] += slope(i);
+                twin.dweight.add(i % self.channels, slope(i) * hat(i));
+                twin.dbias.add(i % self.channels, slope(i));
             }
         }
         twin
@@ -72,8 +72,33 @@ impl Layout {
 struct Twin {
     y: Vec<f64>,
     dx: Vec<f64>,
-    dweight: Vec<f64>,
-    dbias: Vec<f64>,
+    dweight: Sums,
+    dbias: Sums,
+}
+
+/// A sum for each channel. Sums of few channels may cancel to next to nothing, but not
+/// their rounding: it is measured by the sums' length, as if the terms were a random walk.
+struct Sums {
+    sums: Vec<f64>,
+    squares: f64,
+}
+
+impl Sums {
+    fn new(channels: usize) -> Self {
+        Self { sums: vec![0.0; channels], squares: 0.0 }
+    }
+
+    fn add(&mut self, channel: usize, term: f64) {
+        self.sums[channel] += term;
+        self.squares += term * term;
+    }
+
+    #[track_caller]
+    fn assert_close(&self, actual: &[f32], bound: f64, what: &dyn std::fmt::Debug) {
+        let own: f64 = self.sums.iter().map(|s| s * s).sum();
+        let longer = (self.squares / own.max(f64::MIN_POSITIVE)).sqrt().max(1.0);
+        assert_close(actual, &self.sums, bound * longer, what);
+    }
 }
 
 /// Values with a mean of their own in each channel, larger than the deviation.
@@ -82,7 +107,7 @@ fn drifting(len: usize, channels: usize) -> Vec<f32> {
     values(len, 1).iter().enumerate().map(|(i, v)| v + 3.0 * drift[i % channels] + 5.0).collect()
 }
 
-fn check_group(batch: usize, pixels: usize, channels: usize, groups: usize, silu: bool) {
+fn check_group([batch, pixels, channels, groups]: [usize; 4], silu: bool, slack: f64) {
     let what = (batch, pixels, channels, groups, silu);
     let len = batch * pixels * channels;
     let (x, dout) = (drifting(len, channels), values(len, 2));
@@ -94,17 +119,17 @@ fn check_group(batch: usize, pixels: usize, channels: usize, groups: usize, silu
         let mut moments = vec![f32::NAN; batch * groups * 2];
         let mut out = vec![f32::NAN; len];
         norm.forward(&x, &mut out, &mut moments);
-        assert_close(&out, &twin.y, FORWARD_BOUND, &(level, what, "forward"));
+        assert_close(&out, &twin.y, slack * FORWARD_BOUND, &(level, what, "forward"));
         let (mut dweight, mut dbias) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);
         norm.backward(&x, &moments, &dout, &mut out, Some([&mut dweight, &mut dbias]));
-        twin.assert_gradients(&out, &dweight, &dbias, &(level, what));
+        twin.assert_gradients(&out, &dweight, &dbias, slack * BACKWARD_BOUND, &(level, what));
         let with_affine = out.clone();
         norm.backward(&x, &moments, &dout, &mut out, None);
         assert_eq!(out, with_affine);
     }
 }
 
-fn check_layer(rows: usize, channels: usize) {
+fn check_layer(rows: usize, channels: usize, slack: f64) {
     let what = (rows, channels);
     let len = rows * channels;
     let (x, dout) = (drifting(len, channels), values(len, 2));
@@ -115,10 +140,10 @@ fn check_layer(rows: usize, channels: usize) {
         let mut moments = vec![f32::NAN; rows * 2];
         let mut out = vec![f32::NAN; len];
         norm.forward(&x, &mut out, &mut moments);
-        assert_close(&out, &twin.y, FORWARD_BOUND, &(level, what, "forward"));
+        assert_close(&out, &twin.y, slack * FORWARD_BOUND, &(level, what, "forward"));
         let (mut dweight, mut dbias) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);
         norm.backward(&x, &moments, &dout, &mut out, Some([&mut dweight, &mut dbias]));
-        twin.assert_gradients(&out, &dweight, &dbias, &(level, what));
+        twin.assert_gradients(&out, &dweight, &dbias, slack * BACKWARD_BOUND, &(level, what));
         let with_affine = out.clone();
         norm.backward(&x, &moments, &dout, &mut out, None);
         assert_eq!(out, with_affine);
@@ -127,6 +152,10 @@ fn check_layer(rows: usize, channels: usize) {
 
 /// Means are up to ten deviations here, so the inputs' own rounding is 6e-7.
 const FORWARD_BOUND: f64 = 2e-6;
+const BACKWARD_BOUND: f64 = 4e-6;
+
+/// For shapes drawn by chance: few channels may lie further from their mean than that.
+const ANY_SHAPE: f64 = 2.0;
 
 impl Twin {
     #[track_caller]
@@ -135,29 +164,30 @@ impl Twin {
         dx: &[f32],
         dweight: &[f32],
         dbias: &[f32],
+        bound: f64,
         what: &dyn std::fmt::Debug,
     ) {
-        assert_close(dx, &self.dx, 4e-6, &(what, "input"));
-        assert_close(dweight, &self.dweight, 4e-6, &(what, "weight"));
-        assert_close(dbias, &self.dbias, 4e-6, &(what, "bias"));
+        assert_close(dx, &self.dx, bound, &(what, "input"));
+        self.dweight.assert_close(dweight, bound, &(what, "weight"));
+        self.dbias.assert_close(dbias, bound, &(what, "bias"));
     }
 }
 
 #[test]
 fn group_norms() {
-    check_group(2, 64, 320, 32, true);
-    check_group(1, 4096, 32, 32, true);
-    check_group(3, 37, 30, 5, false);
-    check_group(1, 5, 7, 7, true);
-    check_group(2, 35, 12, 1, false);
+    check_group([2, 64, 320, 32], true, 1.0);
+    check_group([1, 4096, 32, 32], true, 1.0);
+    check_group([3, 37, 30, 5], false, 1.0);
+    check_group([1, 5, 7, 7], true, 1.0);
+    check_group([2, 35, 12, 1], false, 1.0);
 }
 
 #[test]
 fn layer_norms() {
-    check_layer(129, 320);
-    check_layer(2, 9000);
-    check_layer(1, 7);
-    check_layer(33, 40);
+    check_layer(129, 320, 1.0);
+    check_layer(2, 9000, 1.0);
+    check_layer(1, 7, 1.0);
+    check_layer(33, 40, 1.0);
 }
 
 #[test]
@@ -205,11 +235,11 @@ proptest! {
     ) {
         // One value alone has no deviation but rounding.
         prop_assume!(pixels * width > 2);
-        check_group(batch, pixels, groups * width, groups, silu);
+        check_group([batch, pixels, groups * width, groups], silu, ANY_SHAPE);
     }
 
     #[test]
     fn layer_norms_of_any_shape(rows in 1..70usize, channels in 3..200usize) {
-        check_layer(rows, channels);
+        check_layer(rows, channels, ANY_SHAPE);
     }
 }

@@ -1,23 +1,32 @@
 //! The methods. Each says what it learns and how it enters the forward pass;
 //! trainer, checkpoints, adapter files and generation are the same for all.
 
+pub mod custom_diffusion;
+mod denoising;
+pub mod dreambooth;
 pub mod textual_inversion;
 pub mod token;
 pub mod vico;
 
 use diffusion::{
-    Prompt, Schedule,
-    config::UNetConfig,
+    Base, Placeholder, Prompt, Schedule, Tokenizer,
+    base::Configs,
     denoise::Denoiser,
+    lora::Part,
     text::TextEncoder,
-    unet::{Site, UNet},
+    unet::{UNet, sites},
 };
 use engine::{
     Device, Tensor,
     params::{Gradients, Params},
 };
 
-use self::{textual_inversion::TextualInversion, vico::Vico};
+use self::{
+    custom_diffusion::CustomDiffusion,
+    dreambooth::{DreamBooth, DreamBoothLora},
+    textual_inversion::TextualInversion,
+    vico::Vico,
+};
 use crate::{
     Error, Recipe, Result,
     draw::Draw,
@@ -26,58 +35,141 @@ use crate::{
 };
 
 /// Names of the methods.
-pub const NAMES: [&str; 2] = ["vico", "textual-inversion"];
+pub const NAMES: [&str; 4] = ["vico", "textual-inversion", "custom-diffusion", "dreambooth"];
 
-/// A recipe's method before its first step; the token starts from a class word's
-/// embedding `[width]`.
+/// What a fresh method starts from.
+pub struct Start<'a> {
+    /// The base model on disk.
+    pub base: &'a Base,
+    /// Its tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// Its text encoder.
+    pub text: &'a TextEncoder,
+}
+
+impl Start<'_> {
+    /// The embedding `[width]` of a word that is one token.
+    ///
+    /// # Errors
+    /// If it is none or several.
+    fn word(&self, word: &str) -> Result<Vec<f32>> {
+        Ok(self.text.token_embedding(self.tokenizer.single(word)?))
+    }
+
+    fn device(&self) -> Device {
+        self.text.device()
+    }
+}
+
+/// The id of a rare word: one token, or a piece of words, as `ktn`, that no one writes
+/// alone.
 ///
 /// # Errors
-/// If no method has that name.
-pub fn fresh(
-    recipe: &Recipe,
-    sites: &[Site],
-    word: Vec<f32>,
-    device: &Device,
-) -> Result<Box<dyn Method>> {
+/// If it is neither.
+pub fn rare_id(tokenizer: &Tokenizer, word: &str) -> Result<u32> {
+    let id = tokenizer.single(word).ok().or_else(|| tokenizer.piece(word));
+    id.ok_or_else(|| Error::Setting {
+        option: "--rare-word".into(),
+        found: word.into(),
+        expected: "one token of the model's vocabulary".into(),
+    })
+}
+
+/// A recipe's method before its first step.
+///
+/// # Errors
+/// If no method has that name, a word is not one token, or a weight cannot be read.
+pub fn fresh(recipe: &Recipe, start: &Start) -> Result<Box<dyn Method>> {
+    let device = start.device();
     Ok(match recipe.method.as_str() {
         "vico" => {
+            let (word, sites) = (start.word(&recipe.init_word)?, sites(&start.base.configs().unet));
             let draw = Draw::new(recipe.seed);
-            let fresh = Vico::new(sites, word, recipe.rates(), &draw, device);
-            Box::new(fresh.with_vectors(recipe.vectors, device))
+            let fresh = Vico::new(&sites, word, recipe.rates(), &draw, &device);
+            Box::new(fresh.with_vectors(recipe.vectors, &device))
         }
         "textual-inversion" => {
-            let token = word.repeat(recipe.vectors);
-            Box::new(TextualInversion::new(token, recipe.vectors, recipe.lr_token, device))
+            let token = start.word(&recipe.init_word)?.repeat(recipe.vectors);
+            Box::new(TextualInversion::new(token, recipe.vectors, recipe.lr_token, &device))
         }
+        "custom-diffusion" => Box::new(CustomDiffusion::new(recipe, start)?),
+        "dreambooth" if recipe.lora_rank > 0 => Box::new(DreamBoothLora::new(recipe, start)),
+        "dreambooth" => Box::new(DreamBooth::new(recipe, start)?),
         other => return Err(unknown(other)),
     })
 }
 
-/// A method that was learned before, for a U-Net with these transformers and a text
-/// encoder of this width.
+/// A method that was learned before, for a base model with these configurations.
 ///
 /// # Errors
 /// If no method has that name, or its parameters are not those it must have.
-pub fn learned(
-    recipe: &Recipe,
-    sites: &[Site],
-    width: usize,
-    params: Params,
-) -> Result<Box<dyn Method>> {
-    let rates = recipe.rates();
+pub fn learned(recipe: &Recipe, configs: &Configs, params: Params) -> Result<Box<dyn Method>> {
+    let (rates, width) = (recipe.rates(), configs.text.hidden_size);
     Ok(match recipe.method.as_str() {
-        "vico" => Box::new(Vico::from_params(sites, width, params, rates)?),
+        "vico" => Box::new(Vico::from_params(&sites(&configs.unet), width, params, rates)?),
         "textual-inversion" => {
             Box::new(TextualInversion::from_params(width, params, recipe.lr_token)?)
         }
+        "custom-diffusion" => Box::new(CustomDiffusion::from_params(recipe, configs, params)?),
+        "dreambooth" if recipe.lora_rank > 0 => {
+            Box::new(DreamBoothLora::from_params(recipe, configs, params)?)
+        }
+        "dreambooth" => Box::new(DreamBooth::from_params(recipe, configs, params)?),
         other => return Err(unknown(other)),
     })
 }
 
-/// Number of values that a method learns besides the token, on a U-Net that is not
-/// loaded yet.
-pub fn parameter_count(method: &str, unet: &UNetConfig) -> usize {
-    if method == "vico" { vico::parameter_count(unet) } else { 0 }
+/// Number of values that a recipe's method learns, on a model that is not loaded yet.
+pub fn parameter_count(recipe: &Recipe, base: &Base) -> usize {
+    let configs = base.configs();
+    let token = recipe.vectors * configs.text.hidden_size;
+    match recipe.method.as_str() {
+        "vico" => vico::parameter_count(&configs.unet) + token,
+        "custom-diffusion" => custom_diffusion::parameter_count(recipe, configs),
+        "dreambooth" if recipe.lora_rank > 0 => dreambooth::lora_parameter_count(recipe, configs),
+        "dreambooth" => {
+            let text = if recipe.train_text_encoder { base.parameters().text.all } else { 0 };
+            base.parameters().unet.all + text
+        }
+        _ => token,
+    }
+}
+
+/// Whether a recipe learns all weights of the U-Net, so that the result is a model of its
+/// own beside the adapter.
+pub fn is_whole_model(recipe: &Recipe) -> bool {
+    recipe.method == "dreambooth" && recipe.lora_rank == 0
+}
+
+/// Passes of the U-Net that a training step of one photo amounts to: each stream goes
+/// forward, and forward and backward again in the replay; gradients of all weights cost
+/// another pass.
+pub fn passes(recipe: &Recipe) -> f64 {
+    let whole = is_whole_model(recipe);
+    match recipe.method.as_str() {
+        "vico" => 6.5,
+        _ => {
+            (if whole { 4.25 } else { 3.25 }) * recipe.samples() as f64
+                / (recipe.batch * recipe.accumulate) as f64
+        }
+    }
+}
+
+/// How a thing stands in prompts: 0 is the recipe's own, the others its further
+/// concepts.
+///
+/// # Panics
+/// If there is no such concept.
+pub fn placeholder<'a>(
+    method: &'a dyn Method,
+    recipe: &'a Recipe,
+    concept: usize,
+) -> Placeholder<'a> {
+    let text = match concept.checked_sub(1) {
+        Some(further) => &recipe.concepts[further].placeholder,
+        None => &recipe.placeholder,
+    };
+    Placeholder { text, vectors: method.token_vectors(), words: method.words(concept) }
 }
 
 fn unknown(method: &str) -> Error {
@@ -102,7 +194,7 @@ pub struct Batch {
     pub latents: Tensor<4>,
     /// Clean latents of the reference photos.
     pub references: Tensor<4>,
-    /// Noise to add, and to find again.
+    /// Noise to add.
     pub noise: Tensor<4>,
     /// Timesteps.
     pub timesteps: Vec<usize>,
@@ -116,6 +208,11 @@ impl Batch {
         let noisy = schedule.add_noise(self.latents.clone(), self.noise.clone(), &self.timesteps);
         (noisy, self.timesteps.iter().map(|&t| t as f64).collect())
     }
+
+    /// What the U-Net is to predict of them: the noise or v.
+    fn target(&self, schedule: &Schedule) -> Tensor<4> {
+        schedule.target(self.latents.clone(), self.noise.clone(), &self.timesteps)
+    }
 }
 
 /// One evaluated batch.
@@ -126,6 +223,21 @@ pub struct Evaluated {
     pub parts: Vec<(&'static str, f64)>,
     /// Gradients by parameter name.
     pub gradients: Gradients,
+}
+
+impl Evaluated {
+    /// Adds another batch's loss and gradients with a weight, as a part of that name.
+    pub(crate) fn add(&mut self, name: &'static str, mut other: Self, weight: f64) {
+        self.loss += weight * other.loss;
+        self.parts.push((name, other.loss));
+        other.gradients.scale(weight);
+        self.gradients.merge(other.gradients);
+    }
+
+    /// The denoising loss alone.
+    fn denoising(loss: f64, gradients: Gradients) -> Self {
+        Self { loss, parts: vec![("denoising", loss)], gradients }
+    }
 }
 
 /// What a method is asked to draw.
@@ -144,14 +256,14 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The prompts of a pass: without condition and with it, or with it alone where
+    /// The contexts of a pass by a text encoder, with learned vectors `[vectors, width]`
+    /// in place if there are any: without condition and with it, or with it alone where
     /// there is no guidance.
-    fn rows(&self) -> Vec<Prompt> {
-        let mut rows = vec![self.prompts.positive.clone()];
-        if self.job.guidance != 1.0 {
-            rows.insert(0, self.prompts.negative.clone());
-        }
-        rows
+    ///
+    /// # Shapes
+    /// Result `[2 or 1, positions, width]`.
+    pub fn contexts(&self, text: &TextEncoder, learned: Option<Tensor<2>>) -> Tensor<3> {
+        text.contexts(&self.prompts.rows(self.job.guidance), learned)
     }
 }
 
@@ -169,8 +281,21 @@ pub trait Method {
     /// Learning rate of a parameter.
     fn learning_rate(&self, parameter: &str) -> f64;
 
-    /// Vectors of the placeholder.
+    /// Vectors of a placeholder.
     fn token_vectors(&self) -> usize;
+
+    /// Plain words that a placeholder stands for, behind its vectors; 0 is the recipe's
+    /// own thing, the others its further concepts.
+    fn words(&self, concept: usize) -> &str {
+        let _ = concept;
+        ""
+    }
+
+    /// The weights of whole parts of the base model that were learned, by diffusers'
+    /// names, to be written as a model of their own; none for most methods.
+    fn parts(&self) -> Vec<(Part, Params)> {
+        Vec::new()
+    }
 
     /// Loss and gradients of one batch.
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated;
@@ -179,15 +304,11 @@ pub trait Method {
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>>;
 
     /// What the method takes for the object in a reference photo
-    /// `[1, height, width, channels]`, layer by layer; nothing for methods
-    /// without masks.
-    fn masks(
-        &self,
-        frozen: &Frozen,
-        prompt: &Prompt,
-        reference: &Tensor<4>,
-        timestep: f64,
-    ) -> Vec<MaskView>;
+    /// `[1, height, width, channels]` at a timestep, under a prompt, layer by layer;
+    /// nothing for methods without masks.
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+        Vec::new()
+    }
 }
 
 /// The mean of the squares.

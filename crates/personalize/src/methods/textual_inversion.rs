@@ -1,19 +1,16 @@
 //! Textual Inversion (Gal et al. 2022, arXiv 2208.01618): one token's vectors are
 //! learned, and nothing else.
 
-use diffusion::{
-    Prompt,
-    denoise::{Denoiser, TextDenoiser},
-    unet::Plain,
-};
+use diffusion::denoise::{Denoiser, TextDenoiser};
+use engine::Device;
 use engine::params::{Gradients, Param, Params};
-use engine::{Device, Tensor};
 
 use super::{
-    Batch, Evaluated, Frozen, Method, Request, check_params, mean_square,
+    Batch, Evaluated, Frozen, Method, Request, check_params,
+    denoising::Learning,
     token::{TOKEN, Tape, token},
 };
-use crate::{Result, masks::MaskView};
+use crate::Result;
 
 /// What Textual Inversion learns.
 pub struct TextualInversion {
@@ -65,26 +62,16 @@ impl Method for TextualInversion {
 
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
         let tape = Tape::new(frozen.text, &batch.prompts, &self.params);
-        let (noisy, timesteps) = batch.noisy(frozen.schedule);
-        let (unet, context) = (frozen.unet, tape.context());
-        let (predicted, recording) = unet.record(noisy, &timesteps, &context, &mut Plain, None);
-        let error = predicted - batch.noise.clone();
-        let loss = mean_square(&error);
-        let count = error.shape().num_elements() as f64;
-        let arriving = unet.replay(recording, Some(error * (2.0 / count)), &mut Plain);
+        let unet = Learning::nothing(frozen.unet);
+        let denoised = unet.evaluate(frozen.schedule, batch, &tape.context());
         let mut gradients = Gradients::default();
-        tape.backward(arriving, &mut gradients);
-        Evaluated { loss, parts: vec![("denoising", loss)], gradients }
+        tape.backward(denoised.context, &mut gradients);
+        Evaluated::denoising(denoised.loss, gradients)
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
-        let context = request.text.forward(&request.rows(), Some(token(&self.params)));
+        let context = request.contexts(request.text, Some(token(&self.params)));
         let (unet, guidance) = (request.unet, request.job.guidance);
         Ok(Box::new(TextDenoiser { unet, context, guidance }))
-    }
-
-    /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
-        Vec::new()
     }
 }

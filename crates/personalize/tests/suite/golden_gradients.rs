@@ -38,7 +38,7 @@ fn inputs(golden: &Golden, tiny: &Tiny, batch: &Batch, context: Tensor<3>) -> In
     let (latents, noise) = (batch.latents.clone(), batch.noise.clone());
     Inputs {
         noisy: tiny.schedule.add_noise(latents, noise, &batch.timesteps),
-        noise: batch.noise.clone(),
+        target: batch.noise.clone(),
         reference: batch.references.clone(),
         timesteps: batch.timesteps.iter().map(|&t| t as f64).collect(),
         context,
@@ -114,7 +114,7 @@ fn golden_gradient_of_the_bare_regulariser() {
 }
 
 /// All gradients by one tape over the whole computation.
-fn whole_tape(tiny: &Tiny, vico: &Vico, batch: &Batch, inputs: Inputs) -> Gradients {
+pub fn whole_tape(tiny: &Tiny, vico: &Vico, batch: &Batch, inputs: Inputs) -> Gradients {
     let leaves = vico.params().leaves();
     let shape = leaves.get(TOKEN).unwrap().shape().to_vec();
     let token = leaves.tensor(TOKEN, [shape[0], shape[1]]);
@@ -124,12 +124,12 @@ fn whole_tape(tiny: &Tiny, vico: &Vico, batch: &Batch, inputs: Inputs) -> Gradie
         (site.index, block)
     };
     let blocks: Blocks = vico.sites().iter().map(build).collect();
-    let Inputs { noisy, noise, reference, timesteps, positions, .. } = inputs;
+    let Inputs { noisy, target, reference, timesteps, positions, .. } = inputs;
     let layers =
         Capture::run(&tiny.unet, vico.sites(), reference, &timesteps, &context, &positions);
     let mut inject = Inject { blocks: &blocks, layers: &layers };
     let predicted = tiny.unet.forward(noisy, &timesteps, &context, &mut inject);
-    let error = (predicted - noise).square().mean();
+    let error = (predicted - target).square().mean();
     let regulariser =
         layers.values().map(|layer| distance(&layer.maps)).reduce(|a, b| a + b).unwrap();
     let loss = error + regulariser * STILL.regulariser;

@@ -81,7 +81,7 @@ fn train(batches: &[(f64, f32)]) -> (Result<Report>, f32, u64) {
     let (vae, size) = (base.vae_encoder().unwrap(), base.default_size());
     let photo =
         Encoded::new(Path::new("x"), &photo, (size, size), &vae, 1.0, &super::tiny::device());
-    let dataset = Dataset { photos: vec![photo] };
+    let dataset = Dataset { photos: vec![photo], ..Default::default() };
     let recipe = Recipe { batch: 1, accumulate: 2, ..Recipe::vico("toy", size) };
     let method = Box::new(Told::new(batches));
     let mut trainer = Trainer::new(tiny.frozen(), &tokenizer, &dataset, &recipe, method);

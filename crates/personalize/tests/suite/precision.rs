@@ -47,7 +47,7 @@ fn models_in_bf16() {
     let golden = Golden::open("vico_grad.safetensors");
     let batch = batch(&golden);
     let contexts = KEPT.map(|p| {
-        let tiny = Tiny::of(&base(p));
+        let tiny = Tiny::of(base(p));
         let token = tiny.vico("placeholder_embedding", STILL).token();
         tiny.text.forward(&batch.prompts, Some(token))
     });
@@ -76,7 +76,7 @@ fn training_step_in_bf16() {
     let golden = Golden::open("vico_grad.safetensors");
     let batch = batch(&golden);
     let evaluated = KEPT.map(|precision| {
-        let tiny = Tiny::of(&base(precision));
+        let tiny = Tiny::of(base(precision));
         tiny.vico("placeholder_embedding", STILL).evaluate(&tiny.frozen(), &batch)
     });
     let losses = evaluated.each_ref().map(|e| vec![e.loss as f32]);
@@ -102,7 +102,7 @@ fn masks_in_bf16() {
     let times: Vec<f64> = batch.timesteps.iter().map(|&t| t as f64).collect();
     let positions = positions(&golden, "p", "e");
     let masks = KEPT.map(|precision| -> Vec<bool> {
-        let tiny = Tiny::of(&base(precision));
+        let tiny = Tiny::of(base(precision));
         let vico = tiny.vico("placeholder_embedding", STILL);
         let context = tiny.text.forward(&batch.prompts, Some(vico.token()));
         let reference = batch.references.clone();
@@ -117,7 +117,7 @@ fn masks_in_bf16() {
 /// Block inputs are kept in bf16 then, and that is all that differs.
 #[test]
 fn replay_in_bf16_is_near_the_whole_tape() {
-    assert_replay_as_whole(&Tiny::of(&base(Precision::Bf16)), 0.09);
+    assert_replay_as_whole(&Tiny::of(base(Precision::Bf16)), 0.09);
 }
 
 /// One pass at 512 px on a full-size folder, random weights will do; off unless

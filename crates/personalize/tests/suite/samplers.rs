@@ -5,12 +5,21 @@ use diffusion::{
     sampler::Sampler,
     vae::{Decoder, Encoder},
 };
-use engine::{Tensor, rng::TorchRng};
+use engine::{
+    Tensor,
+    rng::{CudaRng, TorchRng},
+};
 use golden::Golden;
 use personalize::{
     Result,
-    generate::{Drawn, Init, Job, Model, Start, Watch, generate},
-    methods::vico::Vico,
+    generate::{Drawn, Init, Job, Model, Rng, Start, Watch, generate},
+    methods::{
+        Request,
+        vico::{
+            Vico,
+            reference::{Capture, Positions},
+        },
+    },
 };
 
 use super::tiny::{STILL, Tiny, image};
@@ -67,7 +76,7 @@ impl Studio {
             factor: self.factor,
             channels: self.reference.dims()[3],
         };
-        let star = Placeholder { text: "*", vectors: 1 };
+        let star = Placeholder { text: "*", vectors: 1, words: "" };
         let prompts = job.prompts(&self.tokenizer, star, false).unwrap();
         let mut seen = Seen::default();
         let reference = Some(&self.reference);
@@ -147,4 +156,73 @@ fn vico_changes_a_picture_under_every_sampler() {
         assert_ne!(part.starts[0], rng.randn(count), "{sampler}");
         assert_eq!(part.starts[0], rng.randn(count), "{sampler}");
     }
+}
+
+#[test]
+fn vico_draws_prompts_with_weights_and_of_any_length() {
+    let studio = Studio::open();
+    let draw = |prompt: &str, negative: &str| {
+        let mut job = studio.job(Sampler::default());
+        (job.prompt, job.negative, job.count) = (prompt.into(), negative.into(), 1);
+        studio.draw(&job).latents.concat()
+    };
+    let plain = draw("a photo of * on the beach", "");
+    let long = format!("{}a photo of * on the beach", "sand ".repeat(80));
+    for (prompt, negative) in [
+        ("a photo of (*:1.5) on the beach", ""),
+        ("a photo of * on the beach", "(dark:2)"),
+        ("a photo of * BREAK on the beach", ""),
+        ("a photo of * on the beach", "dark BREAK blurry BREAK grey"),
+        (&long, ""),
+        (&long, &"blurry ".repeat(80)),
+    ] {
+        let latents = draw(prompt, negative);
+        assert!(latents.iter().all(|v| v.is_finite()), "{prompt}");
+        assert_ne!(latents, plain, "{prompt}, not {negative}");
+    }
+    for unweighted in ["a photo of (*:1) on the beach", r"a photo of \* on the beach"] {
+        assert_eq!(draw(unweighted, ""), plain, "{unweighted}");
+    }
+}
+
+/// The mask comes from the placeholder's column, wherever its chunk lies.
+#[test]
+fn the_placeholder_is_looked_at_in_every_chunk() {
+    let studio = Studio::open();
+    let star = Placeholder { text: "*", vectors: 1, words: "" };
+    let job = Job::new("BREAK a (photo:0.5) of * on the beach", SIDE * studio.factor);
+    let prompts = job.prompts(&studio.tokenizer, star, false).unwrap();
+    let request = Request {
+        unet: &studio.tiny.unet,
+        text: &studio.tiny.text,
+        prompts: &prompts,
+        job: &job,
+        reference: None,
+    };
+    let context = request.contexts(&studio.tiny.text, Some(studio.vico.token()));
+    let positions = prompts.positive.placeholder().unwrap();
+    assert_eq!((context.dims()[0], context.dims()[1], positions), (2, 2 * 77, 77 + 4));
+    let conditional = context.narrow(0, 1, 1);
+    let look = |placeholder| {
+        let at = Positions { placeholder, end_of_text: prompts.positive.end_of_text() };
+        let reference = studio.reference.clone();
+        let (unet, sites) = (&studio.tiny.unet, studio.vico.sites());
+        let layers = Capture::run(unet, sites, reference, &[200.0], &conditional, &[at]);
+        engine::values(layers.into_values().next().unwrap().maps.narrow(1, 0, 1))
+    };
+    let map = look(positions);
+    assert!(map.iter().all(|v| (0.0..1.0).contains(v)));
+    assert_ne!(map, look(4), "not the padding at the same place of the first chunk");
+}
+
+#[test]
+fn noise_is_drawn_by_the_generator_that_was_asked_for() {
+    let studio = Studio::open();
+    let job = studio.job(Sampler::default());
+    let cuda = studio.draw(&Job { rng: Rng::Cuda, ..job.clone() });
+    let count = cuda.starts[0].len();
+    assert_eq!(cuda.starts, [CudaRng::new(11).randn(count), CudaRng::new(12).randn(count)]);
+    assert_ne!(cuda.latents, studio.draw(&job).latents);
+    assert_eq!("cuda".parse::<Rng>().unwrap(), Rng::Cuda);
+    assert!("gpu".parse::<Rng>().unwrap_err().to_string().contains("torch"));
 }

@@ -12,9 +12,9 @@ use engine::{
 };
 use golden::Golden;
 use personalize::{
-    FrozenWeights,
+    FrozenWeights, Recipe,
     methods::{
-        Frozen,
+        self, Frozen, Method, Start,
         vico::{Rates, TOKEN, Vico, reference::Positions},
     },
 };
@@ -32,6 +32,7 @@ pub fn kept(frozen_weights: FrozenWeights) -> Base {
 }
 
 pub struct Tiny {
+    pub base: Base,
     pub text: TextEncoder,
     pub unet: UNet,
     pub schedule: Schedule,
@@ -39,15 +40,23 @@ pub struct Tiny {
 
 impl Tiny {
     pub fn open() -> Self {
-        Self::of(&kept(FrozenWeights::default()))
+        Self::of(kept(FrozenWeights::default()))
     }
 
-    pub fn of(base: &Base) -> Self {
+    pub fn of(base: Base) -> Self {
         Self {
             text: base.text_encoder().unwrap(),
             unet: base.unet().unwrap(),
             schedule: base.schedule(),
+            base,
         }
+    }
+
+    /// A recipe's method before its first step.
+    pub fn fresh(&self, recipe: &Recipe) -> Box<dyn Method> {
+        let tokenizer = self.base.tokenizer().unwrap();
+        let start = Start { base: &self.base, tokenizer: &tokenizer, text: &self.text };
+        methods::fresh(recipe, &start).unwrap()
     }
 
     pub fn frozen(&self) -> Frozen<'_> {

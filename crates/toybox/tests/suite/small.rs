@@ -30,6 +30,7 @@ pub fn pairs() -> Pairs {
         shape: [8, 8, 4],
         captions: captions.into_iter().map(encode).collect(),
         empty: encode(""),
+        nameless: vec![tokenizer.single("on").unwrap()],
     }
 }
 

@@ -20,8 +20,8 @@ use super::{
 pub struct Inputs {
     /// Noisy latents `[batch, height, width, channels]`.
     pub noisy: Tensor<4>,
-    /// The noise in them.
-    pub noise: Tensor<4>,
+    /// What the U-Net is to predict of them: the noise, or v.
+    pub target: Tensor<4>,
     /// Clean latents of the references.
     pub reference: Tensor<4>,
     /// Timesteps.
@@ -35,7 +35,7 @@ pub struct Inputs {
 /// The two parts of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parts {
-    /// `mean((eps - noise)^2)`.
+    /// `mean((predicted - target)^2)`.
     pub denoising: f64,
     /// The regulariser before its weight.
     pub regulariser: f64,
@@ -45,7 +45,7 @@ pub struct Parts {
 pub struct Evaluated {
     /// Its parts.
     pub parts: Parts,
-    /// The predicted noise.
+    /// The U-Net's prediction.
     pub predicted: Tensor<4>,
     /// The reference stream's layers, for looking at the masks.
     pub layers: Layers,
@@ -65,7 +65,7 @@ pub fn evaluate(
     weight: f64,
 ) -> Evaluated {
     let last = sites.last().map(|site| site.index);
-    let Inputs { noisy, noise, reference, timesteps, context, positions } = inputs;
+    let Inputs { noisy, target, reference, timesteps, context, positions } = inputs;
 
     let mut capture = Capture::new(sites, positions);
     let (_, back_of_reference) =
@@ -74,7 +74,7 @@ pub fn evaluate(
     let (predicted, back_of_noisy) =
         unet.record(noisy.clone(), timesteps, context, &mut inject, None);
 
-    let error = predicted.clone() - noise.clone();
+    let error = predicted.clone() - target.clone();
     let denoising = mean_square(&error);
     let (regulariser, maps) = regulariser(&capture.layers, weight);
 

@@ -136,7 +136,7 @@ impl Vico {
         let (noisy, timesteps) = batch.noisy(frozen.schedule);
         Inputs {
             noisy,
-            noise: batch.noise.clone(),
+            target: batch.target(frozen.schedule),
             reference: batch.references.clone(),
             timesteps,
             context,
@@ -198,8 +198,11 @@ impl Method for Vico {
             sites: &self.sites,
             blocks: self.frozen_blocks(&nn::Frozen::new(&text.device())),
             reference: reference.clone(),
-            context: text.forward(&request.rows(), Some(self.token())),
-            positions: positions(&prompts.positive),
+            context: request.contexts(text, Some(self.token())),
+            positions: Positions::new(
+                prompts.positive.placeholder(),
+                prompts.positive.end_of_text(),
+            ),
             guidance: job.guidance,
         }))
     }
@@ -249,6 +252,5 @@ pub fn parameter_count(config: &UNetConfig) -> usize {
 
 /// Where a prompt's maps are taken from.
 pub fn positions(prompt: &Prompt) -> Positions {
-    let end_of_text = prompt.end_of_text;
-    Positions { placeholder: prompt.placeholder().unwrap_or(end_of_text), end_of_text }
+    Positions::new(prompt.placeholder(), prompt.end_of_text)
 }

@@ -21,6 +21,13 @@ pub struct Positions {
     pub end_of_text: usize,
 }
 
+impl Positions {
+    /// Of a prompt whose placeholder, if it has one, and whose text's end stand there.
+    pub fn new(placeholder: Option<usize>, end_of_text: usize) -> Self {
+        Self { placeholder: placeholder.unwrap_or(end_of_text), end_of_text }
+    }
+}
+
 /// What the reference stream leaves at one transformer.
 #[derive(Clone, Debug)]
 pub struct Layer {

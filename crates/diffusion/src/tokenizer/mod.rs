@@ -1,5 +1,8 @@
 //! CLIP's byte-pair tokenizer, with a placeholder that stands anywhere.
 
+pub mod emphasis;
+mod weighted;
+
 use std::ops::Range;
 
 use tokenizers::{
@@ -16,9 +19,11 @@ use tokenizers::{
 
 use crate::{Error, Result};
 
+pub use weighted::{Chunk, WeightedPrompt};
+
 /// CLIP's merge list (OpenAI, MIT licence), a header and then one pair a line, most
 /// frequent first; single-file checkpoints carry none.
-pub const CLIP_MERGES: &str = include_str!("../assets/clip-merges.txt");
+pub const CLIP_MERGES: &str = include_str!("../../assets/clip-merges.txt");
 const START: &str = "<|startoftext|>";
 const END: &str = "<|endoftext|>";
 
@@ -38,6 +43,8 @@ pub struct Tokenizer {
     bpe: Bpe,
     start: u32,
     end: u32,
+    /// What fills a prompt up behind its end.
+    pad: u32,
     positions: usize,
     /// Words with ids of their own, in lower case.
     added: Vec<(String, Range<u32>)>,
@@ -46,7 +53,8 @@ pub struct Tokenizer {
 /// A prompt as the text encoder takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    /// Start, words, end, and end again up to the encoder's positions.
+    /// Start, words, end, and padding (the end again, in Stable Diffusion 1.x) up to the
+    /// encoder's positions.
     pub ids: Vec<u32>,
     /// Where the placeholder's vectors go: `(position, vector)`; a placeholder
     /// of several vectors takes several positions.
@@ -71,6 +79,15 @@ pub struct Placeholder<'a> {
     pub text: &'a str,
     /// Number of learned vectors, each of which takes one position.
     pub vectors: usize,
+    /// Plain words behind them, such as a rare word and a class word; often none.
+    pub words: &'a str,
+}
+
+impl Placeholder<'_> {
+    /// Whether a prompt holds it.
+    pub fn stands_in(&self, prompt: &str) -> bool {
+        !occurrences(prompt, self.text, char::is_alphanumeric).is_empty()
+    }
 }
 
 impl Tokenizer {
@@ -100,7 +117,17 @@ impl Tokenizer {
         bpe.with_pre_tokenizer(Some(words().map_err(wrong)?));
         bpe.add_special_tokens([AddedToken::from(START, true), AddedToken::from(END, true)])
             .map_err(wrong)?;
-        Ok(Self { bpe, start, end, positions, added: Vec::new() })
+        Ok(Self { bpe, start, end, pad: end, positions, added: Vec::new() })
+    }
+
+    /// The same tokenizer, which fills prompts up with another token than their end.
+    ///
+    /// # Errors
+    /// If the vocabulary has no such token.
+    pub fn padded_with(self, token: &str) -> Result<Self> {
+        let unknown = || Error::Tokenizer(format!("its padding \"{token}\" is no token of it"));
+        let pad = self.bpe.token_to_id(token).ok_or_else(unknown)?;
+        Ok(Self { pad, ..self })
     }
 
     /// Number of ids.
@@ -128,10 +155,18 @@ impl Tokenizer {
         self.added.push((word.to_ascii_lowercase(), ids));
     }
 
-    /// Tokenises a prompt. The placeholder is found before tokenisation,
+    /// Tokenises a prompt as it stands. The placeholder is found before tokenisation,
     /// wherever it stands (`*.`, `(*)`, `*'s`); one that begins or ends with a
     /// letter or digit must not touch another there.
     pub fn encode(&self, prompt: &str, placeholder: Option<Placeholder>) -> Result<Prompt> {
+        let pieces = self.pieces_of(prompt, placeholder)?;
+        let room = self.positions - 2;
+        let dropped = pieces.get(room).map(|p| prompt[p.at..].trim().to_owned());
+        let kept = &pieces[..pieces.len().min(room)];
+        Ok(Prompt { dropped, ..self.assemble(kept, placeholder) })
+    }
+
+    fn pieces_of(&self, prompt: &str, placeholder: Option<Placeholder>) -> Result<Vec<Piece>> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut at = 0;
         if let Some(placeholder) = placeholder {
@@ -141,21 +176,35 @@ impl Tokenizer {
                     id: self.end,
                     vector: Some(vector),
                     at: found.start,
+                    joined: vector > 0,
                 }));
+                let words = pieces.len();
+                self.words(placeholder.words, 0..placeholder.words.len(), &mut pieces)?;
+                pieces[words..].iter_mut().for_each(|piece| piece.at = found.start);
                 at = found.end;
             }
         }
         self.words(prompt, at..prompt.len(), &mut pieces)?;
-        Ok(self.assemble(prompt, &pieces, placeholder))
+        Ok(pieces)
+    }
+
+    /// The ids of a text, without start and end.
+    pub fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        let mut pieces = Vec::new();
+        self.words(text, 0..text.len(), &mut pieces)?;
+        Ok(pieces.into_iter().map(|piece| piece.id).collect())
+    }
+
+    /// The id of a piece as the vocabulary writes it: `toy</w>`, `ktn`.
+    pub fn piece(&self, piece: &str) -> Option<u32> {
+        self.bpe.token_to_id(piece)
     }
 
     /// The id of a word that is exactly one token.
     pub fn single(&self, word: &str) -> Result<u32> {
-        let mut pieces = Vec::new();
-        self.words(word, 0..word.len(), &mut pieces)?;
-        match pieces.as_slice() {
-            [one] => Ok(one.id),
-            _ => Err(Error::NotOneToken { word: word.to_owned(), count: pieces.len() }),
+        match self.ids(word)?[..] {
+            [one] => Ok(one),
+            ref several => Err(Error::NotOneToken { word: word.to_owned(), count: several.len() }),
         }
     }
 
@@ -163,7 +212,9 @@ impl Tokenizer {
         let mut at = range.start;
         for (found, ids) in self.added_words(prompt, &range) {
             self.plain(prompt, at..found.start, pieces)?;
-            pieces.extend(ids.map(|id| Piece { id, vector: None, at: found.start }));
+            let first = ids.start;
+            let piece = |id| Piece { id, vector: None, at: found.start, joined: id > first };
+            pieces.extend(ids.map(piece));
             at = found.end;
         }
         self.plain(prompt, at..range.end, pieces)
@@ -193,13 +244,18 @@ impl Tokenizer {
         let encoding =
             self.bpe.encode(&prompt[range], false).map_err(|e| Error::Tokenizer(e.to_string()))?;
         let ids = encoding.get_ids().iter().zip(encoding.get_offsets());
-        pieces.extend(ids.map(|(&id, &(from, _))| Piece { id, vector: None, at: start + from }));
+        let piece = |(&id, &(from, _)): (&u32, &(usize, usize))| Piece {
+            id,
+            vector: None,
+            at: start + from,
+            joined: false,
+        };
+        pieces.extend(ids.map(piece));
         Ok(())
     }
 
-    fn assemble(&self, prompt: &str, pieces: &[Piece], placeholder: Option<Placeholder>) -> Prompt {
-        let room = self.positions - 2;
-        let kept = &pieces[..pieces.len().min(room)];
+    /// A prompt of pieces that fit.
+    fn assemble(&self, kept: &[Piece], placeholder: Option<Placeholder>) -> Prompt {
         // The placeholder's own id never reaches the encoder's table; `*`'s is
         // kept so that ids read as they do elsewhere.
         let stand_in = placeholder.and_then(|p| self.single(p.text).ok()).unwrap_or(self.end);
@@ -208,20 +264,23 @@ impl Tokenizer {
         let end_of_text =
             kept.iter().position(|p| p.vector.is_none() && p.id == self.end).unwrap_or(kept.len())
                 + 1;
-        ids.resize(self.positions, self.end);
+        ids.push(self.end);
+        ids.resize(self.positions, self.pad);
         let placeholders = kept.iter().enumerate();
         let placeholders =
             placeholders.filter_map(|(i, p)| p.vector.map(|vector| (i + 1, vector))).collect();
-        let dropped = pieces.get(room).map(|p| prompt[p.at..].trim().to_owned());
-        Prompt { ids, placeholders, end_of_text, dropped }
+        Prompt { ids, placeholders, end_of_text, dropped: None }
     }
 }
 
+#[derive(Clone)]
 struct Piece {
     id: u32,
     vector: Option<usize>,
     /// Byte in the prompt where it begins.
     at: usize,
+    /// Must not be parted from the piece before it.
+    joined: bool,
 }
 
 /// File names use these inside a word, besides letters and digits.

@@ -1,0 +1,162 @@
+//! What `vico generate` is asked for.
+
+use std::path::PathBuf;
+
+use diffusion::Base;
+use personalize::{
+    Adapter,
+    generate::{Init, Job, Rng},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, init::InitLatents, lora::LoraFile, repeat::Recorded};
+
+/// What was typed, or what a picture says of itself.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Options {
+    /// Base model.
+    pub base: PathBuf,
+    /// LoRAs to merge into it.
+    pub loras: Vec<LoraFile>,
+    /// Adapter file.
+    pub adapter: PathBuf,
+    /// Prompt.
+    pub prompt: String,
+    /// A file of prompts to draw in its stead.
+    #[serde(skip)]
+    pub prompt_file: Option<PathBuf>,
+    /// Negative prompt.
+    pub negative: String,
+    /// Files or folders of extra embeddings.
+    pub embeddings: Vec<PathBuf>,
+    /// Number of a kept photo or a path; the first photo if not given.
+    pub reference: Option<String>,
+    /// Sampling steps.
+    pub steps: usize,
+    /// Guidance scale.
+    pub guidance: f64,
+    /// Sampler.
+    pub sampler: String,
+    /// Fresh noise a step.
+    pub eta: f64,
+    /// Whose random numbers the noise is.
+    pub rng: Rng,
+    /// Width; the training's size if not given.
+    pub width: Option<usize>,
+    /// Height; the training's size if not given.
+    pub height: Option<usize>,
+    /// Seed of the first picture.
+    pub seed: u64,
+    /// Number of pictures; one, or a row of `init_latents` each.
+    pub count: Option<usize>,
+    /// Pictures in one pass.
+    pub batch: usize,
+    /// Folder, or a `.png` file for one picture.
+    #[serde(skip)]
+    pub output: PathBuf,
+    /// Draw although the prompt lacks the placeholder.
+    pub allow_no_placeholder: bool,
+    /// Picture to start from.
+    pub init_image: Option<PathBuf>,
+    /// How much of it may change, 0 to 1.
+    pub strength: f64,
+    /// Latents to start from.
+    pub init_latents: Option<PathBuf>,
+    /// The first of them to use, counted from 0.
+    pub init_row: usize,
+    /// Where to write the latents.
+    #[serde(skip)]
+    pub save_latents: Option<PathBuf>,
+    /// What the inputs must be, if a picture is to be drawn again.
+    #[serde(skip)]
+    pub recorded: Option<Recorded>,
+}
+
+/// The paper's settings, and nothing to draw yet.
+impl Default for Options {
+    fn default() -> Self {
+        let Job { sampler, steps, eta, guidance, seed, batch, .. } = Job::new("", 0);
+        Self {
+            base: PathBuf::new(),
+            loras: Vec::new(),
+            adapter: PathBuf::new(),
+            prompt: String::new(),
+            prompt_file: None,
+            negative: String::new(),
+            embeddings: Vec::new(),
+            reference: None,
+            steps,
+            guidance,
+            sampler,
+            eta,
+            rng: Rng::default(),
+            width: None,
+            height: None,
+            seed,
+            count: None,
+            batch,
+            output: PathBuf::new(),
+            allow_no_placeholder: false,
+            init_image: None,
+            strength: 0.8,
+            init_latents: None,
+            init_row: 0,
+            save_latents: None,
+            recorded: None,
+        }
+    }
+}
+
+/// Checks that there is a base model and an adapter: a picture of another
+/// program names neither.
+pub(super) fn named(options: &Options) -> Result<()> {
+    for (path, option) in [(&options.base, "--base"), (&options.adapter, "--adapter")] {
+        if path.as_os_str().is_empty() {
+            return Err(Error::Usage(format!(
+                "{option} is missing: the picture does not name one"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The job of the prompt that was typed, on a base model and an adapter.
+pub(super) fn job(
+    options: &Options,
+    base: &Base,
+    adapter: &Adapter,
+    start: Option<&InitLatents>,
+) -> Result<Job> {
+    let size = adapter.info.recipe.size;
+    let (width, height) = match start {
+        None => (options.width.unwrap_or(size), options.height.unwrap_or(size)),
+        Some(start) => start.size(options.width, options.height)?,
+    };
+    base.check_size(width, height)?;
+    let rows = start.map_or(1, |start| start.rows.len());
+    let count = options.count.unwrap_or(rows);
+    if start.is_some() && count > rows {
+        return Err(Error::Usage(format!(
+            "--count is {count}, but --init-latents holds latents of {rows} pictures"
+        )));
+    }
+    Ok(Job {
+        prompt: options.prompt.clone(),
+        negative: options.negative.clone(),
+        sampler: options.sampler.clone(),
+        steps: options.steps,
+        eta: options.eta,
+        rng: options.rng,
+        guidance: options.guidance,
+        width,
+        height,
+        seed: options.seed,
+        count,
+        batch: options.batch,
+        init: options
+            .init_image
+            .as_ref()
+            .map(|path| Init { image: path.display().to_string(), strength: options.strength }),
+    })
+}

@@ -1,0 +1,66 @@
+use std::{cell::RefCell, convert::Infallible};
+
+use engine::{
+    Device, Tensor,
+    nn::{Conv2d, ConvShape, Linear, WeightSource},
+};
+
+/// Names and shapes of a model's weights, by diffusers' names and in the order of
+/// construction; `build` builds it.
+pub fn shapes<T>(
+    build: impl FnOnce(&Shapes) -> Result<T, Infallible>,
+) -> Vec<(String, Vec<usize>)> {
+    let shapes = Shapes { found: RefCell::default(), device: engine::cpu() };
+    let Ok(_) = build(&shapes);
+    shapes.found.into_inner()
+}
+
+/// Notes what a model asks for, and gives it empty layers; see [`shapes`].
+pub struct Shapes {
+    found: RefCell<Vec<(String, Vec<usize>)>>,
+    device: Device,
+}
+
+impl Shapes {
+    fn note(&self, name: String, shape: &[usize]) {
+        self.found.borrow_mut().push((name, shape.to_vec()));
+    }
+
+    fn empty<const D: usize>(&self) -> Tensor<D> {
+        Tensor::zeros([0; D], &self.device)
+    }
+}
+
+impl WeightSource for Shapes {
+    type Error = Infallible;
+
+    fn linear(
+        &self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+    ) -> Result<Linear, Infallible> {
+        self.note(format!("{name}.weight"), &[outputs, inputs]);
+        if bias {
+            self.note(format!("{name}.bias"), &[outputs]);
+        }
+        Ok(Linear::from_tensors(self.empty(), None))
+    }
+
+    fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv2d, Infallible> {
+        self.note(format!("{name}.weight"), &[shape.outputs, shape.inputs, 3, 3]);
+        self.note(format!("{name}.bias"), &[shape.outputs]);
+        Ok(Conv2d::from_tensors(shape, self.empty(), self.empty()))
+    }
+
+    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Infallible> {
+        self.note(name.to_owned(), &[length]);
+        Ok(self.empty())
+    }
+
+    fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Infallible> {
+        self.note(name.to_owned(), &[rows, width]);
+        Ok(self.empty())
+    }
+}
