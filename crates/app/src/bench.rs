@@ -250,7 +250,7 @@ fn fresh(
 ) -> Vico {
     let recipe = Recipe::vico("toy", 0);
     let token = text.token_embedding(0);
-    Vico::new(unet.sites(), token, recipe.rates(), &Draw::new(0), device)
+    Vico::new(unet.sites(), token, (recipe.rates(), recipe.vico), &Draw::new(0), device)
 }
 
 fn latents(base: &Base, size: usize, name: &str, count: usize, device: &Device) -> Tensor<4> {

@@ -56,7 +56,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let params = found.params;
     let vectors = params.get(TOKEN).map_or(1, |token| token.shape()[0]);
     let recipe = Recipe { vectors, ..recipe };
-    Vico::from_params(&sites, width, params.clone(), recipe.rates())?;
+    Vico::from_params(&sites, width, params.clone(), (recipe.rates(), recipe.vico))?;
 
     let photos = match &options.photos {
         Some(folder) => photos(folder, &base, recipe.size, compute, events)?,

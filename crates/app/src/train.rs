@@ -28,7 +28,8 @@ use options::{outputs, recipe, run_dir};
 use preview::Preview;
 use steps::Parts;
 
-pub use options::{Options, RecipeOptions};
+pub use options::{Options, RecipeOptions, VicoOptions};
+pub use personalize::methods::vico::variant::{Injection, Placement};
 pub use recipe_file::RecipeFile;
 
 /// A training that was checked and can begin.
@@ -193,6 +194,10 @@ impl Plan {
             100.0 * learned as f64 / self.base.parameters().unet.all as f64,
             self.base.parameters().unet.all
         ));
+        let differences = recipe.vico.differences();
+        if !differences.is_empty() {
+            events.note(format!("unlike the paper: {}", differences.join(", ")));
+        }
         events.note(memory.sentence());
         memory.check("lower --batch (and raise --accumulate), or lower --size")
     }
@@ -251,7 +256,7 @@ impl Plan {
 /// Number of values that are learned.
 fn learned(base: &Base, recipe: &Recipe) -> usize {
     let token = recipe.vectors * base.configs().text.hidden_size;
-    parameter_count(&recipe.method, &base.configs().unet) + token
+    parameter_count(recipe, &base.configs().unet) + token
 }
 
 /// The state of a run, after it was found to belong to the same base model, kept

@@ -1,5 +1,6 @@
 //! Arguments of the command line, and what they mean.
 
+mod ablations;
 mod exchange;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::documents;
+use ablations::Ablations;
 use exchange::{Export, Import, Models};
 
 /// What was typed, ready to run.
@@ -217,6 +219,8 @@ struct Train {
     /// Say what would be done, what it takes, and the resolved recipe; then stop
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    ablations: Ablations,
 }
 
 impl Train {
@@ -251,6 +255,7 @@ impl Train {
                 placeholder: self.placeholder,
                 vectors: self.vectors,
                 seed: self.seed,
+                vico: self.ablations.options(),
             },
             checkpoint_every: self.checkpoint_every,
             preview_every: self.preview_every,

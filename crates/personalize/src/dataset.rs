@@ -73,11 +73,11 @@ pub struct Dataset {
 
 impl Dataset {
     /// The photo and the reference of a training sample: two different ones
-    /// where there are at least two.
-    pub fn pair(&self, draw: &crate::draw::Draw, name: &str) -> (usize, usize) {
+    /// where there are at least two and it shall not be the `same`.
+    pub fn pair(&self, draw: &crate::draw::Draw, name: &str, same: bool) -> (usize, usize) {
         let count = self.photos.len();
         let photo = draw.below(&format!("{name} photo"), count);
-        if count == 1 {
+        if count == 1 || same {
             return (photo, photo);
         }
         let step = 1 + draw.below(&format!("{name} reference"), count - 1);

@@ -216,9 +216,10 @@ pub fn generate(
     watch: &mut dyn Watch,
 ) -> Result<()> {
     let plan = job.plan(model.schedule)?;
-    let request = Request { unet: model.unet, text: model.text, prompts, job, reference };
-    let mut denoiser = method.denoiser(&request)?;
     let shape = [model.channels, job.height / model.factor, job.width / model.factor];
+    let (unet, text, latents) = (model.unet, model.text, [shape[1], shape[2]]);
+    let request = Request { unet, text, prompts, job, reference, latents };
+    let mut denoiser = method.denoiser(&request)?;
     let steps = plan.evaluations();
     for first in (0..job.count).step_by(job.batch) {
         let count = job.batch.min(job.count - first);

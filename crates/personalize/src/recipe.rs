@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    methods::{NAMES, vico::Rates},
+    methods::{
+        NAMES,
+        vico::{Rates, variant::Variant},
+    },
 };
 
 /// A resolved recipe; it lies in every run folder and in the adapter file.
@@ -47,6 +50,9 @@ pub struct Recipe {
     /// default.
     #[serde(default)]
     pub frozen_weights: FrozenWeights,
+    /// ViCo's switches; left out where they are the paper's.
+    #[serde(default, skip_serializing_if = "Variant::is_default")]
+    pub vico: Variant,
 }
 
 /// How frozen weights are kept and multiplied. It decides the last bits of
@@ -127,6 +133,7 @@ impl Recipe {
             weight_decay: 0.01,
             seed: 0,
             frozen_weights: FrozenWeights::default(),
+            vico: Variant::default(),
         }
     }
 
@@ -172,10 +179,25 @@ impl Recipe {
         rate("--lr-attention", self.lr_attention)?;
         rate("--reg-weight", self.reg_weight)?;
         rate("weight_decay", self.weight_decay)?;
+        self.check_variant()?;
         let word = &self.placeholder;
         let plain = |c: char| !c.is_whitespace() && !c.is_control();
         if word.is_empty() || word.chars().count() > 64 || !word.chars().all(plain) {
             return Err(setting("--placeholder", word, "1 to 64 characters without spaces"));
+        }
+        Ok(())
+    }
+
+    /// The switches of ViCo must mean something.
+    fn check_variant(&self) -> Result<()> {
+        if self.method != "vico" && !self.vico.is_default() {
+            let expected = format!("nothing: {} has no image attention", self.method);
+            return Err(setting("[vico]", &self.vico.differences().join(", "), &expected));
+        }
+        if self.vico.detach_reference && self.reg_weight > 0.0 {
+            let expected = "0, since the regulariser acts through the reference stream, which \
+                            --detach-reference cuts off";
+            return Err(setting("--reg-weight", &self.reg_weight.to_string(), expected));
         }
         Ok(())
     }

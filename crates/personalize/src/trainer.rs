@@ -116,7 +116,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn sample(&self, name: &str) -> Result<Row> {
-        let (photo, reference) = self.dataset.pair(&self.draw, name);
+        let same = self.method.same_reference();
+        let (photo, reference) = self.dataset.pair(&self.draw, name, same);
         let (photo, reference) = (&self.dataset.photos[photo], &self.dataset.photos[reference]);
         let normal = |what: &str, count| self.draw.normal(&format!("{name} {what}"), count);
         let template = self.draw.below(&format!("{name} caption"), TEMPLATES.len());

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use personalize::Recipe;
+use personalize::{Recipe, methods::vico::variant::Variant};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -118,7 +118,11 @@ fn overlay(table: &mut Table, with: &Table) {
 /// Every key that a recipe may have, with some value.
 fn example() -> Table {
     let run = Run {
-        recipe: Recipe::vico("toy", 512),
+        // A recipe without switches does not write them down.
+        recipe: Recipe {
+            vico: Variant { zero_init: true, ..Variant::default() },
+            ..Recipe::vico("toy", 512)
+        },
         inputs: Inputs {
             photos: "photos".into(),
             base: "model".into(),
@@ -181,6 +185,7 @@ mod tests {
             ("[recipes]", "recipes", "recipe"),
             ("[outputs]\npreview_prompt = []", "outputs.preview_prompt", "outputs.preview_prompts"),
             ("[inputs]\nlora = []", "inputs.lora", "inputs.loras"),
+            ("[recipe.vico]\nmasks = true", "recipe.vico.masks", "recipe.vico.mask"),
         ] {
             let refused = parse(text).err().unwrap().to_string();
             let expected = format!("r.toml: unknown key {unknown}; the nearest is {nearest}");
@@ -196,7 +201,9 @@ mod tests {
         file.fill(&mut options);
         assert_eq!(options.init_word.as_deref(), Some("toy"));
         assert_eq!(options.loras.len(), 1);
-        assert_eq!(file.over(&Recipe::vico("dog", 64)).unwrap(), Recipe::vico("toy", 512));
+        let mut recipe = file.over(&Recipe::vico("dog", 64)).unwrap();
+        assert!(std::mem::take(&mut recipe.vico).zero_init);
+        assert_eq!(recipe, Recipe::vico("toy", 512));
     }
 
     #[test]

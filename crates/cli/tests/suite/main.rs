@@ -1,5 +1,6 @@
 //! The program as its users run it, on the small golden model.
 
+mod ablations;
 mod architecture;
 mod documents;
 mod drawing;

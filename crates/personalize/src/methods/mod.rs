@@ -42,7 +42,8 @@ pub fn fresh(
     Ok(match recipe.method.as_str() {
         "vico" => {
             let draw = Draw::new(recipe.seed);
-            let fresh = Vico::new(sites, word, recipe.rates(), &draw, device);
+            let how = (recipe.rates(), recipe.vico);
+            let fresh = Vico::new(sites, word, how, &draw, device);
             Box::new(fresh.with_vectors(recipe.vectors, device))
         }
         "textual-inversion" => {
@@ -64,9 +65,11 @@ pub fn learned(
     width: usize,
     params: Params,
 ) -> Result<Box<dyn Method>> {
-    let rates = recipe.rates();
     Ok(match recipe.method.as_str() {
-        "vico" => Box::new(Vico::from_params(sites, width, params, rates)?),
+        "vico" => {
+            let how = (recipe.rates(), recipe.vico);
+            Box::new(Vico::from_params(sites, width, params, how)?)
+        }
         "textual-inversion" => {
             Box::new(TextualInversion::from_params(width, params, recipe.lr_token)?)
         }
@@ -76,8 +79,8 @@ pub fn learned(
 
 /// Number of values that a method learns besides the token, on a U-Net that is not
 /// loaded yet.
-pub fn parameter_count(method: &str, unet: &UNetConfig) -> usize {
-    if method == "vico" { vico::parameter_count(unet) } else { 0 }
+pub fn parameter_count(recipe: &Recipe, unet: &UNetConfig) -> usize {
+    if recipe.method == "vico" { vico::parameter_count(unet, recipe.vico) } else { 0 }
 }
 
 fn unknown(method: &str) -> Error {
@@ -141,6 +144,8 @@ pub struct Request<'a> {
     /// Latents of the reference photo `[1, height, width, channels]`, for
     /// methods that look at one.
     pub reference: Option<&'a Tensor<4>>,
+    /// Height and width of the latents to be drawn.
+    pub latents: [usize; 2],
 }
 
 impl Request<'_> {
@@ -171,6 +176,12 @@ pub trait Method {
 
     /// Vectors of the placeholder.
     fn token_vectors(&self) -> usize;
+
+    /// True if the reference of a training sample is to be its own photo, and not
+    /// another one.
+    fn same_reference(&self) -> bool {
+        false
+    }
 
     /// Loss and gradients of one batch.
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated;

@@ -20,6 +20,7 @@ fn run(golden: &Golden, eta: f64, check: &mut dyn FnMut(usize, &Tensor<4>)) -> T
         unet: &tiny.unet,
         sites: vico.sites(),
         blocks: vico.blocks(),
+        mask: true,
         reference: image(golden, "xr").narrow(0, 0, 1),
         context: Tensor::cat(rows, 0),
         positions: positions(golden, "p", "e")[0],

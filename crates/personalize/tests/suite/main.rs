@@ -1,5 +1,6 @@
 //! Integration tests of learning and drawing.
 
+mod ablations;
 mod golden_forward;
 mod golden_gradients;
 mod golden_otsu;

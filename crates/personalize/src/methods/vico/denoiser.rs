@@ -25,6 +25,8 @@ pub struct VicoDenoiser<'a> {
     pub sites: &'a Sites,
     /// Their blocks.
     pub blocks: Blocks,
+    /// Only the object is read from the reference.
+    pub mask: bool,
     /// Latents of the reference photo `[1, height, width, channels]`.
     pub reference: Tensor<4>,
     /// Contexts `[2, positions, width]`, unconditional before conditional; or
@@ -42,7 +44,9 @@ impl VicoDenoiser<'_> {
         let branches = self.context.dims()[0];
         let reference = self.reference.clone().repeat_dim(0, branches);
         let positions = vec![self.positions; branches];
-        Capture::run(self.unet, self.sites, reference, &[timestep], &self.context, &positions)
+        let mut capture = Capture::new(self.sites, &positions, self.mask);
+        capture.run(self.unet, reference, &[timestep], &self.context);
+        capture.layers
     }
 }
 

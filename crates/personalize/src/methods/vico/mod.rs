@@ -8,6 +8,7 @@ pub mod loss;
 pub mod mask;
 pub mod official;
 pub mod reference;
+pub mod variant;
 
 use std::convert::Infallible;
 
@@ -19,10 +20,12 @@ use engine::{
 };
 
 use self::{
+    block::ImageBlock,
     denoiser::VicoDenoiser,
     inject::Blocks,
     loss::{Inputs, Parts},
     reference::{Capture, Positions},
+    variant::{Injection, Variant},
 };
 use super::{
     Batch, Evaluated, Frozen, Method, Request,
@@ -52,6 +55,7 @@ pub struct Vico {
     sites: Sites,
     params: Params,
     rates: Rates,
+    variant: Variant,
 }
 
 impl Vico {
@@ -60,18 +64,18 @@ impl Vico {
     pub fn new(
         all_sites: &[Site],
         token: Vec<f32>,
-        rates: Rates,
+        (rates, variant): (Rates, Variant),
         draw: &Draw,
         device: &Device,
     ) -> Self {
-        let sites = block::sites(all_sites);
+        let sites = variant.image_attention.sites(all_sites);
         let mut params = Params::default();
         for site in &sites {
-            block::initialise(site, &mut params, draw, device);
+            block::initialise(site, variant, &mut params, draw, device);
         }
         let width = token.len();
         params.insert(TOKEN, Param::new(token, &[1, width], device));
-        Self { sites, params, rates }
+        Self { sites, params, rates, variant }
     }
 
     /// The same with several vectors for the token, which start alike (Gal et
@@ -93,20 +97,25 @@ impl Vico {
         all_sites: &[Site],
         token_width: usize,
         params: Params,
-        rates: Rates,
+        (rates, variant): (Rates, Variant),
     ) -> Result<Self> {
-        let sites = block::sites(all_sites);
-        let mut expected: Vec<(String, Vec<usize>)> =
-            sites.iter().flat_map(block::weights).collect();
+        let sites = variant.image_attention.sites(all_sites);
+        let weights = |site: &Site| block::weights(site, variant.injection);
+        let mut expected: Vec<(String, Vec<usize>)> = sites.iter().flat_map(weights).collect();
         let vectors = params.get(TOKEN).map_or(1, |p| p.shape()[0]);
         expected.push((TOKEN.into(), vec![vectors, token_width]));
         super::check_params(&params, &expected)?;
-        Ok(Self { sites, params, rates })
+        Ok(Self { sites, params, rates, variant })
     }
 
     /// The transformers with image attention.
     pub fn sites(&self) -> &Sites {
         &self.sites
+    }
+
+    /// Learning rates and weights.
+    pub fn rates(&self) -> Rates {
+        self.rates
     }
 
     /// The learned vectors `[vectors, width]`.
@@ -126,10 +135,24 @@ impl Vico {
 
     fn build_blocks(&self, source: &impl WeightSource<Error = Infallible>) -> Blocks {
         let build = |site: &Site| {
-            let Ok(block) = block::build(source, site);
+            let Ok(block) = ImageBlock::build(source, site, self.variant.injection);
             (site.index, block)
         };
         self.sites.iter().map(build).collect()
+    }
+
+    /// Features that are joined patch by patch need a reference of the picture's size.
+    fn check_size(&self, reference: &Tensor<4>, latents: [usize; 2]) -> Result<()> {
+        let [_, height, width, _] = reference.dims();
+        if self.variant.injection == Injection::Attention || latents == [height, width] {
+            return Ok(());
+        }
+        let [h, w] = latents;
+        Err(Error::Prompt(format!(
+            "the adapter joins picture and reference patch by patch, but the picture's latents are \
+             {w}x{h} and the reference's {width}x{height}: leave --width and --height out, or name \
+             the photo with --reference PHOTO, which is resized"
+        )))
     }
 
     fn inputs(&self, frozen: &Frozen, batch: &Batch, context: Tensor<3>) -> Inputs {
@@ -166,17 +189,14 @@ impl Method for Vico {
         self.token().dims()[0]
     }
 
+    fn same_reference(&self) -> bool {
+        self.variant.same_reference
+    }
+
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
         let tape = Tape::new(frozen.text, &batch.prompts, &self.params);
         let inputs = self.inputs(frozen, batch, tape.context());
-        let evaluated = loss::evaluate(
-            frozen.unet,
-            &self.sites,
-            &self.params,
-            &self.blocks(),
-            &inputs,
-            self.rates.regulariser,
-        );
+        let evaluated = loss::evaluate(frozen.unet, self, &inputs);
         let mut gradients = evaluated.weights;
         tape.backward(evaluated.context, &mut gradients);
         let Parts { denoising, regulariser } = evaluated.parts;
@@ -188,15 +208,17 @@ impl Method for Vico {
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
-        let Request { unet, text, prompts, job, reference } = *request;
+        let Request { unet, text, prompts, job, reference, latents } = *request;
         let reference = reference.ok_or_else(|| {
             let advice = "the adapter was saved without photos: give one with --reference PHOTO";
             Error::Prompt(advice.into())
         })?;
+        self.check_size(reference, latents)?;
         Ok(Box::new(VicoDenoiser {
             unet,
             sites: &self.sites,
             blocks: self.frozen_blocks(&nn::Frozen::new(&text.device())),
+            mask: self.variant.mask,
             reference: reference.clone(),
             context: text.forward(&request.rows(), Some(self.token())),
             positions: positions(&prompts.positive),
@@ -212,25 +234,22 @@ impl Method for Vico {
         timestep: f64,
     ) -> Vec<MaskView> {
         let context = frozen.text.forward(std::slice::from_ref(prompt), Some(self.token()));
-        let layers = Capture::run(
-            frozen.unet,
-            &self.sites,
-            reference.clone(),
-            &[timestep],
-            &context,
-            &[positions(prompt)],
-        );
+        let mut capture = Capture::new(&self.sites, &[positions(prompt)], self.variant.mask);
+        capture.run(frozen.unet, reference.clone(), &[timestep], &context);
         let [_, height, width, _] = reference.dims();
         let view = |site: &Site| {
-            let layer = &layers[&site.index];
-            let mask = &layer.masks[0];
+            let layer = &capture.layers[&site.index];
+            let map = engine::values(layer.maps.clone().narrow(1, 0, 1));
+            let whole = || (vec![true; map.len()], 0.0);
+            let (keep, threshold) =
+                layer.masks.first().map_or_else(whole, |mask| (mask.keep.clone(), mask.threshold));
             MaskView {
                 site: site.clone(),
                 width: width.div_ceil(site.stride),
                 height: height.div_ceil(site.stride),
-                map: engine::values(layer.maps.clone().narrow(1, 0, 1)),
-                keep: mask.keep.clone(),
-                threshold: mask.threshold,
+                map,
+                keep,
+                threshold,
             }
         };
         self.sites.iter().map(view).collect()
@@ -238,13 +257,11 @@ impl Method for Vico {
 }
 
 /// Number of values in the image attention of a U-Net that is not loaded yet.
-pub fn parameter_count(config: &UNetConfig) -> usize {
+pub fn parameter_count(config: &UNetConfig, variant: Variant) -> usize {
     let all = diffusion::unet::sites(config);
-    block::sites(&all)
-        .iter()
-        .flat_map(block::weights)
-        .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum()
+    let sites = variant.image_attention.sites(&all);
+    let weights = |site: &Site| block::weights(site, variant.injection);
+    sites.iter().flat_map(weights).map(|(_, shape)| shape.iter().product::<usize>()).sum()
 }
 
 /// Where a prompt's maps are taken from.

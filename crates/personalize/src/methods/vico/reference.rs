@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diffusion::unet::{Processor, Replay, Site, UNet};
+use diffusion::unet::{Processor, Recording, Replay, Site, UNet};
 use engine::{
     Tensor,
     ops::KeyMask,
@@ -29,19 +29,23 @@ pub struct Layer {
     /// How much each patch looks at the placeholder and at the end of the
     /// text: `[rows, 2, n]`.
     pub maps: Tensor<3>,
-    /// The automatic mask of each row.
+    /// The automatic mask of each row; empty where nothing is masked.
     pub masks: Vec<Otsu>,
     /// The same as flags for the attention.
-    pub keep: KeyMask,
+    pub keep: Option<KeyMask>,
 }
 
 impl Layer {
-    fn new(tokens: Tensor<3>, maps: Tensor<3>) -> Self {
+    fn masked(tokens: Tensor<3>, maps: Tensor<3>) -> Self {
         let [rows, _, keys] = maps.dims();
         let placeholder = engine::values(maps.clone().narrow(1, 0, 1));
         let masks: Vec<Otsu> = placeholder.chunks(keys).map(otsu).collect();
         let keep = masks.iter().flat_map(|mask| mask.keep.iter().copied()).collect();
-        Self { tokens, maps, masks, keep: KeyMask { rows, keys, keep } }
+        Self { tokens, maps, masks, keep: Some(KeyMask { rows, keys, keep }) }
+    }
+
+    fn whole(tokens: Tensor<3>, maps: Tensor<3>) -> Self {
+        Self { tokens, maps, masks: Vec::new(), keep: None }
     }
 }
 
@@ -51,37 +55,52 @@ pub type Layers = BTreeMap<usize, Layer>;
 /// Gathers the layers while the reference goes through the U-Net.
 pub struct Capture {
     columns: BTreeMap<usize, Vec<Vec<usize>>>,
+    mask: bool,
     /// What was gathered.
     pub layers: Layers,
 }
 
 impl Capture {
-    /// For the given sites and one pair of positions a row.
-    pub fn new(sites: &[Site], positions: &[Positions]) -> Self {
+    /// For the given sites and one pair of positions a row; with the automatic mask
+    /// or without one.
+    pub fn new(sites: &[Site], positions: &[Positions], mask: bool) -> Self {
         let columns: Vec<Vec<usize>> =
             positions.iter().map(|p| vec![p.placeholder, p.end_of_text]).collect();
         let columns = sites.iter().map(|site| (site.index, columns.clone())).collect();
-        Self { columns, layers: Layers::new() }
+        Self { columns, mask, layers: Layers::new() }
     }
 
     /// Sends the reference through the U-Net, only as far as it is needed.
     ///
     /// # Shapes
-    /// `reference [rows, height, width, channels]`, a row of `context` and one
-    /// pair of positions for each.
+    /// `reference [rows, height, width, channels]`, a row of `context` for each.
     pub fn run(
+        &mut self,
         unet: &UNet,
-        sites: &[Site],
         reference: Tensor<4>,
         timesteps: &[f64],
         context: &Tensor<3>,
-        positions: &[Positions],
-    ) -> Layers {
-        let mut capture = Self::new(sites, positions);
-        if let Some(last) = sites.last() {
-            unet.forward_until(last.index, reference, timesteps, context, &mut capture);
+    ) {
+        if let Some(last) = self.last() {
+            unet.forward_until(last, reference, timesteps, context, self);
         }
-        capture.layers
+    }
+
+    /// The same, so that it can be replayed.
+    pub fn record(
+        &mut self,
+        unet: &UNet,
+        reference: Tensor<4>,
+        timesteps: &[f64],
+        context: &Tensor<3>,
+    ) -> Recording {
+        let last = self.last();
+        unet.record(reference, timesteps, context, self, last).1
+    }
+
+    /// The last site, behind which nothing is needed.
+    fn last(&self) -> Option<usize> {
+        self.columns.keys().next_back().copied()
     }
 }
 
@@ -97,7 +116,8 @@ impl Processor for Capture {
         maps: Option<Tensor<3>>,
     ) -> Tensor<3> {
         if let Some(maps) = maps {
-            self.layers.insert(site.index, Layer::new(tokens.clone(), maps));
+            let layer = if self.mask { Layer::masked } else { Layer::whole };
+            self.layers.insert(site.index, layer(tokens.clone(), maps));
         }
         tokens
     }
@@ -117,7 +137,7 @@ pub struct CaptureBack {
     columns: BTreeMap<usize, Vec<Vec<usize>>>,
     arriving: BTreeMap<usize, LayerGradient>,
     /// Site, tokens and maps of the step just run again.
-    seen: Option<(usize, Tensor<3>, Tensor<3>)>,
+    seen: Option<(usize, Tensor<3>, Option<Tensor<3>>)>,
 }
 
 impl CaptureBack {
@@ -128,7 +148,9 @@ impl CaptureBack {
 }
 
 impl Processor for CaptureBack {
+    /// Only where a gradient arrives at the maps.
     fn columns(&self, site: &Site) -> Option<&[Vec<usize>]> {
+        self.arriving.get(&site.index)?.maps.as_ref()?;
         self.columns.get(&site.index).map(Vec::as_slice)
     }
 
@@ -138,7 +160,9 @@ impl Processor for CaptureBack {
         tokens: Tensor<3>,
         maps: Option<Tensor<3>>,
     ) -> Tensor<3> {
-        self.seen = maps.map(|maps| (site.index, tokens.clone(), maps));
+        if self.arriving.contains_key(&site.index) {
+            self.seen = Some((site.index, tokens.clone(), maps));
+        }
         tokens
     }
 }
@@ -150,7 +174,7 @@ impl Replay for CaptureBack {
         if let Some(gradient) = gradient.tokens {
             seeds.add(tokens, gradient);
         }
-        if let Some(gradient) = gradient.maps {
+        if let (Some(maps), Some(gradient)) = (maps, gradient.maps) {
             seeds.add(maps, gradient);
         }
     }
