@@ -223,12 +223,14 @@ impl<'a> Loaded<'a> {
     }
 
     fn request(&self) -> Request<'_> {
+        let [_, height, width, _] = self.reference.dims();
         Request {
             unet: &self.unet,
             text: &self.text,
             prompts: &self.prompts,
             job: &self.job,
             reference: Some(&self.reference),
+            latents: [height, width],
         }
     }
 
