@@ -10,8 +10,8 @@ pub struct Ablations {
     /// Read the whole reference photo, not the object alone
     #[arg(long)]
     no_mask: bool,
-    /// How the reference enters: attention, concat (features side by side, through a learned MLP) or
-    /// add (through a learned MLP, added) [default: attention]
+    /// How the reference enters: attention, or patch by patch through a learned MLP over both
+    /// streams' features: concat (side by side) or add (their sum) [default: attention]
     #[arg(long, value_name = "HOW")]
     injection: Option<Injection>,
     /// Transformers with image attention: decoder-alternate, decoder, encoder or all

@@ -27,7 +27,7 @@ enum Reading {
     Attention(CrossAttention),
     /// Both streams' features side by side.
     Concat(Mlp),
-    /// The reference's features alone.
+    /// Their sum.
     Add(Mlp),
 }
 
@@ -147,13 +147,11 @@ impl ImageBlock {
         reference: &Tensor<3>,
         keep: Option<&KeyMask>,
     ) -> Tensor<3> {
+        let patches = |n: &Tensor<3>| patch_by_patch(reference, keep, n.dims()[0]);
         self.frame.forward(x, |n| match &self.reading {
             Reading::Attention(attention) => attention.forward(n, reference, keep),
-            Reading::Concat(mlp) => {
-                let reference = patch_by_patch(reference, keep, n.dims()[0]);
-                mlp.forward(Tensor::cat(vec![n, reference], 2))
-            }
-            Reading::Add(mlp) => mlp.forward(patch_by_patch(reference, keep, n.dims()[0])),
+            Reading::Concat(mlp) => mlp.forward(Tensor::cat(vec![n.clone(), patches(&n)], 2)),
+            Reading::Add(mlp) => mlp.forward(ops::add(patches(&n), n)),
         })
     }
 }

@@ -48,7 +48,7 @@ pub enum Injection {
     Attention,
     /// Both streams' features side by side, patch by patch, through a learned MLP.
     Concat,
-    /// The reference's features through a learned MLP, added patch by patch.
+    /// Their sum, patch by patch, through a learned MLP.
     Add,
 }
 
