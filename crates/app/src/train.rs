@@ -19,6 +19,7 @@ use personalize::{
 
 use crate::{
     Compute, Error, Event, Events, Result,
+    adapter_file::masked,
     estimate::Memory,
     generate::writable,
     lora::open_base,
@@ -220,10 +221,15 @@ impl Plan {
             let vae = base.vae_encoder()?;
             let scale = base.configs().vae.scaling_factor;
             let encode = |(path, photo): &(PathBuf, Picture)| {
-                Encoded::new(path, photo, size, &vae, scale, device)
+                masked(Encoded::new(path, photo, size, &vae, scale, device), photo)
             };
-            Dataset { photos: photos.iter().map(encode).collect() }
+            Dataset { photos: photos.iter().map(encode).collect::<Result<_>>()? }
         };
+        let drawn = dataset.photos.iter().filter(|photo| photo.mask().is_some()).count();
+        if drawn > 0 {
+            let events = logged as &mut dyn Events;
+            events.note(format!("{drawn} of {} photos have a drawn mask", dataset.photos.len()));
+        }
         check_finite(&dataset)?;
         // The VAE's buffers are larger than any of the training's, and done with.
         engine::release_buffers();

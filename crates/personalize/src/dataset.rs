@@ -6,6 +6,8 @@ use diffusion::{layout::to_nchw, vae::Encoder};
 use engine::{Device, Tensor};
 use images::{Filter, Picture};
 
+use crate::{Error, ObjectMask, Reference, Result};
+
 /// A photo's latent distribution.
 #[derive(Clone, Debug)]
 pub struct Encoded {
@@ -14,6 +16,7 @@ pub struct Encoded {
     mean: Tensor<4>,
     std: Tensor<4>,
     scale: f64,
+    mask: Option<ObjectMask>,
 }
 
 impl Encoded {
@@ -29,7 +32,36 @@ impl Encoded {
         let resized = images::resize(photo, width, height, Filter::Bilinear);
         let pixels = engine::tensor(resized.to_unit(), [1, height, width, 3], device);
         let posterior = vae.forward(pixels);
-        Self { path: path.to_owned(), mean: posterior.mean(), std: posterior.std(), scale }
+        let (mean, std) = (posterior.mean(), posterior.std());
+        Self { path: path.to_owned(), mean, std, scale, mask: None }
+    }
+
+    /// With a drawing that is white on the object, as [`images::read_mask`] reads it.
+    ///
+    /// # Errors
+    /// If the object is too small for the photo's latents.
+    pub fn with_mask(mut self, drawing: &Picture) -> Result<Self> {
+        let [_, height, width, _] = self.mean.dims();
+        let mask = ObjectMask::drawn(drawing, width, height);
+        self.mask =
+            Some(
+                mask.ok_or_else(|| Error::Mask {
+                    path: images::mask_path(&self.path),
+                    what: "the object is too small to be seen at this size: paint more of it white"
+                        .into(),
+                })?,
+            );
+        Ok(self)
+    }
+
+    /// What was drawn to be the object.
+    pub fn mask(&self) -> Option<&ObjectMask> {
+        self.mask.as_ref()
+    }
+
+    /// The photo as a reference to draw from.
+    pub fn reference(&self) -> Reference {
+        Reference { latents: self.mode(), mask: self.mask.clone() }
     }
 
     /// Latents drawn from the posterior, as the U-Net wants them:

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    methods::{Method, Request},
+    methods::{Method, Request, Sources},
 };
 
 /// The frozen parts that drawing needs.
@@ -205,20 +205,20 @@ pub enum Start<'a> {
     Picture(&'a Posterior),
 }
 
-/// Draws a job's pictures.
+/// Draws a job's pictures; methods without image attention need no references.
 pub fn generate(
     model: &Model,
     method: &dyn Method,
     job: &Job,
     prompts: &Prompts,
-    reference: Option<&Tensor<4>>,
+    sources: Sources,
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<()> {
     let plan = job.plan(model.schedule)?;
     let shape = [model.channels, job.height / model.factor, job.width / model.factor];
     let (unet, text, latents) = (model.unet, model.text, [shape[1], shape[2]]);
-    let request = Request { unet, text, prompts, job, reference, latents };
+    let request = Request { unet, text, prompts, job, sources, latents };
     let mut denoiser = method.denoiser(&request)?;
     let steps = plan.evaluations();
     for first in (0..job.count).step_by(job.batch) {

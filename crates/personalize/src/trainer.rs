@@ -9,7 +9,7 @@ use engine::{
 use serde::Serialize;
 
 use crate::{
-    Error, Recipe, Result,
+    Error, ObjectMask, Recipe, Result,
     captions::{self, TEMPLATES},
     dataset::Dataset,
     draw::Draw,
@@ -110,6 +110,7 @@ impl<'a> Trainer<'a> {
             latents: all(|r| &r.latents),
             references: all(|r| &r.reference),
             noise: all(|r| &r.noise),
+            masks: rows.iter().map(|r| r.mask.clone()).collect(),
             timesteps: rows.iter().map(|r| r.timestep).collect(),
             prompts: rows.into_iter().map(|r| r.prompt).collect(),
         })
@@ -130,6 +131,7 @@ impl<'a> Trainer<'a> {
         Ok(Row {
             latents,
             reference: reference.sample(normal("reference latents", reference.len())),
+            mask: reference.mask().cloned(),
             noise,
             timestep: self.draw.below(&format!("{name} timestep"), self.frozen.schedule.len()),
             prompt: self.tokenizer.encode(&caption, Some(placeholder))?,
@@ -146,6 +148,7 @@ pub fn optimizer_config(recipe: &Recipe) -> AdamWConfig {
 struct Row {
     latents: Tensor<4>,
     reference: Tensor<4>,
+    mask: Option<ObjectMask>,
     noise: Tensor<4>,
     timestep: usize,
     prompt: diffusion::Prompt,

@@ -17,9 +17,12 @@ use engine::{
     params::{Gradients, Params},
 };
 
-use self::{textual_inversion::TextualInversion, vico::Vico};
+use self::{
+    textual_inversion::TextualInversion,
+    vico::{Vico, several::Other},
+};
 use crate::{
-    Error, Recipe, Result,
+    Error, ObjectMask, Recipe, Reference, Result,
     draw::Draw,
     generate::{Job, Prompts},
     masks::MaskView,
@@ -105,6 +108,8 @@ pub struct Batch {
     pub latents: Tensor<4>,
     /// Clean latents of the reference photos.
     pub references: Tensor<4>,
+    /// What users drew to be the object in them; empty for none at all.
+    pub masks: Vec<Option<ObjectMask>>,
     /// Noise to add, and to find again.
     pub noise: Tensor<4>,
     /// Timesteps.
@@ -141,11 +146,26 @@ pub struct Request<'a> {
     pub prompts: &'a Prompts,
     /// Everything else.
     pub job: &'a Job,
-    /// Latents of the reference photo `[1, height, width, channels]`, for
-    /// methods that look at one.
-    pub reference: Option<&'a Tensor<4>>,
+    /// What else it is drawn from.
+    pub sources: Sources<'a>,
     /// Height and width of the latents to be drawn.
     pub latents: [usize; 2],
+}
+
+/// What a picture is drawn from besides its prompts, for methods that look at photos.
+#[derive(Clone, Copy, Default)]
+pub struct Sources<'a> {
+    /// The reference photos.
+    pub references: &'a [Reference],
+    /// Further subjects of the picture.
+    pub others: &'a [Other<'a>],
+}
+
+impl<'a> Sources<'a> {
+    /// Reference photos of the only subject.
+    pub fn references(references: &'a [Reference]) -> Self {
+        Self { references, ..Self::default() }
+    }
 }
 
 impl Request<'_> {
@@ -189,14 +209,13 @@ pub trait Method {
     /// The denoiser that draws a request with what was learned.
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>>;
 
-    /// What the method takes for the object in a reference photo
-    /// `[1, height, width, channels]`, layer by layer; nothing for methods
-    /// without masks.
+    /// What the method takes for the object in a reference photo, layer by layer;
+    /// nothing for methods without masks.
     fn masks(
         &self,
         frozen: &Frozen,
         prompt: &Prompt,
-        reference: &Tensor<4>,
+        reference: &Reference,
         timestep: f64,
     ) -> Vec<MaskView>;
 }

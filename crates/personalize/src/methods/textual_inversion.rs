@@ -6,14 +6,14 @@ use diffusion::{
     denoise::{Denoiser, TextDenoiser},
     unet::Plain,
 };
+use engine::Device;
 use engine::params::{Gradients, Param, Params};
-use engine::{Device, Tensor};
 
 use super::{
     Batch, Evaluated, Frozen, Method, Request, check_params, mean_square,
     token::{TOKEN, Tape, token},
 };
-use crate::{Result, masks::MaskView};
+use crate::{Reference, Result, masks::MaskView};
 
 /// What Textual Inversion learns.
 pub struct TextualInversion {
@@ -84,7 +84,7 @@ impl Method for TextualInversion {
     }
 
     /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }

@@ -7,11 +7,11 @@ use engine::{
 };
 use golden::{Golden, assert_close};
 use personalize::{
-    Error, FrozenWeights, Recipe,
+    Error, FrozenWeights, Recipe, Reference,
     draw::Draw,
     generate::{Job, Prompts},
     methods::{
-        self, Batch, Method, Request, parameter_count,
+        self, Batch, Evaluated, Method, Request, Sources, parameter_count,
         vico::{
             Rates, TOKEN, Vico, block,
             variant::{Injection, Placement, Variant},
@@ -28,22 +28,23 @@ use super::{
 const TOLERANCE: f64 = 1e-4;
 
 /// Id of `*`, the placeholder.
-const PLACEHOLDER: u32 = 265;
+pub const PLACEHOLDER: u32 = 265;
 
 /// The numbers were made on the model of this repository, whatever others there are.
-fn tiny() -> Tiny {
+pub fn tiny() -> Tiny {
     let device = engine::cpu();
     let base = Base::open(&golden::fixture("golden/tiny-sd"), &device).unwrap();
     Tiny::of(&base.kept(&FrozenWeights::default().on(&device)))
 }
 
 /// A batch of a golden file; the names of its tensors begin with `prefix`.
-fn batch(file: &str, prefix: &str) -> Batch {
+pub fn batch(file: &str, prefix: &str) -> Batch {
     let golden = Golden::fixture(&format!("golden/{file}"));
     let name = |part: &str| format!("{prefix}{part}");
     Batch {
         latents: image(&golden, &name("x0")),
         references: image(&golden, &name("xr")),
+        masks: Vec::new(),
         noise: image(&golden, &name("noise")),
         timesteps: timesteps(&golden, &name("t")),
         prompts: prompts_with(&golden, &name("ids"), PLACEHOLDER),
@@ -77,13 +78,19 @@ fn weight(name: &str, shape: &[usize], zero_init: bool) -> Vec<f32> {
 }
 
 /// A case of the fixture: ViCo with its switches, and made weights.
-struct Case {
-    name: String,
-    variant: Variant,
-    rates: Rates,
+pub struct Case {
+    pub name: String,
+    pub variant: Variant,
+    pub rates: Rates,
 }
 
 impl Case {
+    /// The paper's choices.
+    pub fn paper(name: &str) -> Self {
+        let rates = Rates { token: 0.0, attention: 0.0, regulariser: 5e-4 };
+        Self { name: name.into(), variant: Variant::default(), rates }
+    }
+
     fn all(golden: &Golden, suffix: &str) -> Vec<Self> {
         let rates: Value = serde_json::from_str(golden.metadata("rates")).unwrap();
         let case = |name: String| {
@@ -97,13 +104,14 @@ impl Case {
             };
             Self { name, variant: serde_json::from_value(switches).unwrap(), rates }
         };
-        // "concat.trained" is no case, but a part of one.
-        let names = golden.cases(suffix).into_iter().filter(|name| !name.contains('.'));
+        // "concat.trained" is no case, but a part of one; "drawn" has no switches.
+        let is_case = |name: &String| !name.contains('.') && name != "drawn";
+        let names = golden.cases(suffix).into_iter().filter(is_case);
         names.map(case).collect()
     }
 
     /// `token` names its first value in the golden weights.
-    fn vico(&self, tiny: &Tiny, token: &str) -> Vico {
+    pub fn vico(&self, tiny: &Tiny, token: &str) -> Vico {
         let device = engine::cpu();
         let mut params = Params::default();
         for site in self.variant.image_attention.sites(tiny.unet.sites()) {
@@ -120,7 +128,7 @@ impl Case {
     }
 }
 
-fn open() -> Golden {
+pub fn open() -> Golden {
     Golden::fixture("ablations/ablations.safetensors")
 }
 
@@ -140,29 +148,28 @@ fn assert_few(what: &str, values: &[f32], golden: &Golden, tolerance: f64) {
     }
 }
 
+/// Compares losses and all gradients with those of a case.
+pub fn assert_evaluated(name: &str, vico: &Vico, got: &Evaluated, golden: &Golden) {
+    let losses: Vec<f32> = [got.loss, got.parts[0].1, got.parts[1].1].map(|v| v as f32).into();
+    let what = format!("{name}.losses");
+    assert_close(&what, &losses, &golden.f32(&what), TOLERANCE);
+    let wanted = golden.cases_between(&format!("{name}.grad."), "");
+    assert_eq!(wanted.len(), vico.params().len(), "{name}: trained tensors");
+    for parameter in wanted {
+        let gradient = got.gradients.get(&parameter);
+        let gradient = gradient.unwrap_or_else(|| panic!("{name}: no gradient of {parameter}"));
+        let what = format!("{name}.grad.{parameter}");
+        assert_few(&what, &engine::values(gradient.clone()), golden, TOLERANCE);
+    }
+}
+
 #[test]
 fn golden_gradients_of_every_switch() {
     let (golden, tiny) = (open(), tiny());
     let batch = batch("vico_grad.safetensors", "");
     for case in Case::all(&golden, ".losses") {
-        let name = &case.name;
         let vico = case.vico(&tiny, TOKEN);
-        let got = vico.evaluate(&tiny.frozen(), &batch);
-        let losses: Vec<f32> = [got.loss, got.parts[0].1, got.parts[1].1].map(|v| v as f32).into();
-        assert_close(
-            &format!("{name}.losses"),
-            &losses,
-            &golden.f32(&format!("{name}.losses")),
-            TOLERANCE,
-        );
-        let wanted = golden.cases_between(&format!("{name}.grad."), "");
-        assert_eq!(wanted.len(), vico.params().len(), "{name}: trained tensors");
-        for parameter in wanted {
-            let gradient = got.gradients.get(&parameter);
-            let gradient = gradient.unwrap_or_else(|| panic!("{name}: no gradient of {parameter}"));
-            let what = format!("{name}.grad.{parameter}");
-            assert_few(&what, &engine::values(gradient.clone()), &golden, TOLERANCE);
-        }
+        assert_evaluated(&case.name, &vico, &vico.evaluate(&tiny.frozen(), &batch), &golden);
     }
 }
 
@@ -204,7 +211,7 @@ fn replay_gives_the_gradients_of_the_whole_tape_with_every_switch() {
     }
 }
 
-fn fresh(tiny: &Tiny, recipe: &Recipe) -> Box<dyn Method> {
+pub fn fresh(tiny: &Tiny, recipe: &Recipe) -> Box<dyn Method> {
     let word = tiny.text.token_embedding(PLACEHOLDER);
     methods::fresh(recipe, tiny.unet.sites(), word, &engine::cpu()).unwrap()
 }
@@ -221,8 +228,9 @@ fn predicted(tiny: &Tiny, method: &dyn Method, reference: [usize; 2]) -> Result<
     let job = Job { guidance: 1.0, ..Job::new("", 128) };
     let reference = latents("reference", reference);
     let (unet, text) = (&tiny.unet, &tiny.text);
-    let (reference, prompts, job) = (Some(&reference), &prompts, &job);
-    let request = Request { unet, text, prompts, job, reference, latents: [16, 16] };
+    let references = [Reference::new(reference)];
+    let (prompts, job, sources) = (&prompts, &job, Sources::references(&references));
+    let request = Request { unet, text, prompts, job, sources, latents: [16, 16] };
     let mut denoiser = method.denoiser(&request)?;
     let noise = latents("noise", [16, 16]);
     Ok(engine::values(denoiser.predict(noise, tiny.schedule.level(300))?))

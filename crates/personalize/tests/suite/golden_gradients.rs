@@ -29,6 +29,7 @@ pub fn batch(golden: &Golden) -> Batch {
     Batch {
         latents: image(golden, "x0"),
         references: image(golden, "xr"),
+        masks: Vec::new(),
         noise: image(golden, "noise"),
         timesteps: timesteps(golden, "t"),
         prompts: prompts(golden, "ids"),
@@ -42,6 +43,7 @@ fn inputs(tiny: &Tiny, batch: &Batch, context: Tensor<3>) -> Inputs {
         noisy: tiny.schedule.add_noise(latents, noise, &batch.timesteps),
         noise: batch.noise.clone(),
         reference: batch.references.clone(),
+        masks: batch.masks.clone(),
         timesteps: batch.timesteps.iter().map(|&t| t as f64).collect(),
         context,
         positions: batch.prompts.iter().map(vico::positions).collect(),
@@ -124,9 +126,9 @@ fn whole_tape(tiny: &Tiny, vico: &Vico, variant: Variant, batch: &Batch) -> Grad
         (site.index, block)
     };
     let blocks: Blocks = vico.sites().iter().map(build).collect();
-    let Inputs { noisy, noise, reference, timesteps, context, positions } =
+    let Inputs { noisy, noise, reference, masks, timesteps, context, positions } =
         inputs(tiny, batch, context);
-    let mut capture = Capture::new(vico.sites(), &positions, variant.mask);
+    let mut capture = Capture::new(vico.sites(), &positions, variant.mask).drawn(&masks);
     capture.run(&tiny.unet, reference, &timesteps, &context);
     let mut layers = capture.layers;
     if variant.detach_reference {

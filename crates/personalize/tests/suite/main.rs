@@ -8,6 +8,7 @@ mod golden_sampling;
 mod golden_training;
 mod not_finite;
 mod precision;
+mod references;
 mod samplers;
 mod textual_inversion;
 mod tiny;

@@ -15,6 +15,7 @@ use super::{
     inject::{Inject, InjectBack},
     reference::{Capture, CaptureBack, LayerGradient, Layers, Positions},
 };
+use crate::ObjectMask;
 
 /// What goes into one evaluation of the loss; rows are samples.
 pub struct Inputs {
@@ -24,6 +25,8 @@ pub struct Inputs {
     pub noise: Tensor<4>,
     /// Clean latents of the references.
     pub reference: Tensor<4>,
+    /// What was drawn to be the object in them; empty for none at all.
+    pub masks: Vec<Option<ObjectMask>>,
     /// Timesteps.
     pub timesteps: Vec<f64>,
     /// Text context `[batch, positions, width]`.
@@ -58,9 +61,9 @@ pub struct Evaluated {
 /// Evaluates the loss `denoising + weight * regulariser` and its gradients.
 pub fn evaluate(unet: &UNet, vico: &Vico, inputs: &Inputs) -> Evaluated {
     let Vico { sites, params, rates, variant } = vico;
-    let Inputs { noisy, noise, reference, timesteps, context, positions } = inputs;
+    let Inputs { noisy, noise, reference, masks, timesteps, context, positions } = inputs;
 
-    let mut capture = Capture::new(sites, positions, variant.mask);
+    let mut capture = Capture::new(sites, positions, variant.mask).drawn(masks);
     let back_of_reference = if variant.detach_reference {
         capture.run(unet, reference.clone(), timesteps, context);
         None

@@ -8,6 +8,7 @@ pub mod loss;
 pub mod mask;
 pub mod official;
 pub mod reference;
+pub mod several;
 pub mod variant;
 
 use std::convert::Infallible;
@@ -21,17 +22,18 @@ use engine::{
 
 use self::{
     block::ImageBlock,
-    denoiser::VicoDenoiser,
+    denoiser::{Subject, VicoDenoiser},
     inject::Blocks,
     loss::{Inputs, Parts},
     reference::{Capture, Positions},
+    several::Other,
     variant::{Injection, Variant},
 };
 use super::{
-    Batch, Evaluated, Frozen, Method, Request,
+    Batch, Evaluated, Frozen, Method, Request, Sources,
     token::{self, Tape},
 };
-use crate::{Error, Result, draw::Draw, masks::MaskView};
+use crate::{Error, Reference, Result, draw::Draw, masks::MaskView};
 
 /// The transformers with image attention.
 pub type Sites = Vec<Site>;
@@ -141,10 +143,23 @@ impl Vico {
         self.sites.iter().map(build).collect()
     }
 
-    /// Features that are joined patch by patch need a reference of the picture's size.
-    fn check_size(&self, reference: &Tensor<4>, latents: [usize; 2]) -> Result<()> {
-        let [_, height, width, _] = reference.dims();
-        if self.variant.injection == Injection::Attention || latents == [height, width] {
+    /// There must be a reference; features that are joined patch by patch need one
+    /// alone, of the picture's size.
+    fn check_references(&self, references: &[Reference], latents: [usize; 2]) -> Result<()> {
+        let reference = references.first().ok_or_else(|| {
+            let advice = "the adapter was saved without photos: give one with --reference PHOTO";
+            Error::Prompt(advice.into())
+        })?;
+        if self.variant.injection == Injection::Attention {
+            return Ok(());
+        }
+        if references.len() > 1 {
+            let advice = "the adapter joins picture and reference patch by patch: give one \
+                          --reference alone";
+            return Err(Error::Prompt(advice.into()));
+        }
+        let [_, height, width, _] = reference.latents.dims();
+        if latents == [height, width] {
             return Ok(());
         }
         let [h, w] = latents;
@@ -155,12 +170,31 @@ impl Vico {
         )))
     }
 
+    /// What is drawn with this adapter.
+    fn subject(
+        &self,
+        references: &[Reference],
+        positions: Positions,
+        latents: [usize; 2],
+        how: &nn::Frozen,
+    ) -> Result<Subject> {
+        self.check_references(references, latents)?;
+        Ok(Subject {
+            sites: self.sites.clone(),
+            blocks: self.frozen_blocks(how),
+            mask: self.variant.mask,
+            references: references.to_vec(),
+            positions,
+        })
+    }
+
     fn inputs(&self, frozen: &Frozen, batch: &Batch, context: Tensor<3>) -> Inputs {
         let (noisy, timesteps) = batch.noisy(frozen.schedule);
         Inputs {
             noisy,
             noise: batch.noise.clone(),
             reference: batch.references.clone(),
+            masks: batch.masks.clone(),
             timesteps,
             context,
             positions: batch.prompts.iter().map(positions).collect(),
@@ -208,48 +242,45 @@ impl Method for Vico {
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
-        let Request { unet, text, prompts, job, reference, latents } = *request;
-        let reference = reference.ok_or_else(|| {
-            let advice = "the adapter was saved without photos: give one with --reference PHOTO";
-            Error::Prompt(advice.into())
-        })?;
-        self.check_size(reference, latents)?;
-        Ok(Box::new(VicoDenoiser {
-            unet,
-            sites: &self.sites,
-            blocks: self.frozen_blocks(&nn::Frozen::new(&text.device())),
-            mask: self.variant.mask,
-            reference: reference.clone(),
-            context: text.forward(&request.rows(), Some(self.token())),
-            positions: positions(&prompts.positive),
-            guidance: job.guidance,
-        }))
+        let Request { unet, text, prompts, job, sources, latents } = *request;
+        let Sources { references, others } = sources;
+        let how = nn::Frozen::new(&text.device());
+        let positions = positions(&prompts.positive);
+        let mut subjects = vec![self.subject(references, positions, latents, &how)?];
+        for Other { vico, references, position } in others {
+            let positions = Positions { placeholder: *position, ..positions };
+            subjects.push(vico.subject(references, positions, latents, &how)?);
+        }
+        let context = text.forward(&request.rows(), Some(self.token()));
+        Ok(Box::new(VicoDenoiser { unet, subjects, context, guidance: job.guidance }))
     }
 
     fn masks(
         &self,
         frozen: &Frozen,
         prompt: &Prompt,
-        reference: &Tensor<4>,
+        reference: &Reference,
         timestep: f64,
     ) -> Vec<MaskView> {
         let context = frozen.text.forward(std::slice::from_ref(prompt), Some(self.token()));
-        let mut capture = Capture::new(&self.sites, &[positions(prompt)], self.variant.mask);
-        capture.run(frozen.unet, reference.clone(), &[timestep], &context);
-        let [_, height, width, _] = reference.dims();
+        let Reference { latents, mask } = reference;
+        let positions = [positions(prompt)];
+        let capture = Capture::new(&self.sites, &positions, self.variant.mask);
+        let mut capture = capture.drawn(std::slice::from_ref(mask));
+        capture.run(frozen.unet, latents.clone(), &[timestep], &context);
+        let [_, height, width, _] = latents.dims();
         let view = |site: &Site| {
             let layer = &capture.layers[&site.index];
             let map = engine::values(layer.maps.clone().narrow(1, 0, 1));
-            let whole = || (vec![true; map.len()], 0.0);
-            let (keep, threshold) =
-                layer.masks.first().map_or_else(whole, |mask| (mask.keep.clone(), mask.threshold));
+            let keep = layer.keep.as_ref();
+            let keep = keep.map_or_else(|| vec![true; map.len()], |mask| mask.keep.to_vec());
             MaskView {
                 site: site.clone(),
                 width: width.div_ceil(site.stride),
                 height: height.div_ceil(site.stride),
                 map,
                 keep,
-                threshold,
+                threshold: layer.masks.first().map_or(0.0, |mask| mask.threshold),
             }
         };
         self.sites.iter().map(view).collect()

@@ -10,6 +10,7 @@ use engine::{
 };
 
 use super::mask::{Otsu, otsu};
+use crate::ObjectMask;
 
 /// Positions that steer the reference stream, of one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,31 +32,72 @@ pub struct Layer {
     pub maps: Tensor<3>,
     /// The automatic mask of each row; empty where nothing is masked.
     pub masks: Vec<Otsu>,
-    /// The same as flags for the attention.
+    /// The patches that are read: those of the automatic mask, or of a drawn one in
+    /// its place; all where nothing is masked.
     pub keep: Option<KeyMask>,
 }
 
 impl Layer {
-    fn masked(tokens: Tensor<3>, maps: Tensor<3>) -> Self {
+    fn masked(tokens: Tensor<3>, maps: Tensor<3>, drawn: Vec<Option<Vec<bool>>>) -> Self {
         let [rows, _, keys] = maps.dims();
         let placeholder = engine::values(maps.clone().narrow(1, 0, 1));
         let masks: Vec<Otsu> = placeholder.chunks(keys).map(otsu).collect();
-        let keep = masks.iter().flat_map(|mask| mask.keep.iter().copied()).collect();
-        Self { tokens, maps, masks, keep: Some(KeyMask { rows, keys, keep }) }
+        let mut drawn = drawn.into_iter();
+        let keep = masks.iter().flat_map(|mask| match drawn.next().flatten() {
+            Some(patches) => patches,
+            None => mask.keep.clone(),
+        });
+        let keep = Some(KeyMask { rows, keys, keep: keep.collect() });
+        Self { tokens, maps, masks, keep }
     }
 
     fn whole(tokens: Tensor<3>, maps: Tensor<3>) -> Self {
         Self { tokens, maps, masks: Vec::new(), keep: None }
+    }
+
+    /// This layer and the same one of another reference as one: their patches lie side
+    /// by side, each under its own mask.
+    fn beside(self, other: Self) -> Self {
+        let both = |a, b, dimension| Tensor::cat(vec![a, b], dimension);
+        let keep = self.keep.zip(other.keep).map(|(a, b)| KeyMask {
+            rows: a.rows,
+            keys: a.keys + b.keys,
+            keep: a
+                .keep
+                .chunks(a.keys)
+                .zip(b.keep.chunks(b.keys))
+                .flat_map(|(a, b)| [a, b].concat())
+                .collect(),
+        });
+        Self {
+            tokens: both(self.tokens, other.tokens, 1),
+            maps: both(self.maps, other.maps, 2),
+            masks: self.masks.into_iter().chain(other.masks).collect(),
+            keep,
+        }
     }
 }
 
 /// The layers of image attention by transformer number.
 pub type Layers = BTreeMap<usize, Layer>;
 
+/// The layers of several references as those of one, see [`Layer::tokens`].
+///
+/// # Panics
+/// If there is none, or they are of other transformers.
+pub fn side_by_side(all: impl IntoIterator<Item = Layers>) -> Layers {
+    let join = |a: Layers, b: Layers| {
+        assert!(a.keys().eq(b.keys()), "the same transformers");
+        a.into_iter().zip(b).map(|((site, a), (_, b))| (site, a.beside(b))).collect()
+    };
+    all.into_iter().reduce(join).expect("a reference")
+}
+
 /// Gathers the layers while the reference goes through the U-Net.
 pub struct Capture {
     columns: BTreeMap<usize, Vec<Vec<usize>>>,
     mask: bool,
+    drawn: Vec<Option<ObjectMask>>,
     /// What was gathered.
     pub layers: Layers,
 }
@@ -67,7 +109,12 @@ impl Capture {
         let columns: Vec<Vec<usize>> =
             positions.iter().map(|p| vec![p.placeholder, p.end_of_text]).collect();
         let columns = sites.iter().map(|site| (site.index, columns.clone())).collect();
-        Self { columns, mask, layers: Layers::new() }
+        Self { columns, mask, drawn: Vec::new(), layers: Layers::new() }
+    }
+
+    /// With drawn masks in the place of the automatic ones, one a row or none at all.
+    pub fn drawn(self, drawn: &[Option<ObjectMask>]) -> Self {
+        Self { drawn: drawn.to_vec(), ..self }
     }
 
     /// Sends the reference through the U-Net, only as far as it is needed.
@@ -116,8 +163,14 @@ impl Processor for Capture {
         maps: Option<Tensor<3>>,
     ) -> Tensor<3> {
         if let Some(maps) = maps {
-            let layer = if self.mask { Layer::masked } else { Layer::whole };
-            self.layers.insert(site.index, layer(tokens.clone(), maps));
+            let patches = |mask: &Option<ObjectMask>| mask.as_ref().map(|m| m.patches(site.stride));
+            let layer = match self.mask {
+                true => {
+                    Layer::masked(tokens.clone(), maps, self.drawn.iter().map(patches).collect())
+                }
+                false => Layer::whole(tokens.clone(), maps),
+            };
+            self.layers.insert(site.index, layer);
         }
         tokens
     }
