@@ -85,8 +85,8 @@ impl Subjects {
             let adapter = Adapter::load(&file.path, parts.device)?;
             adapter_file::compare(&adapter, parts.base, events)?;
             let word = file.word.clone().unwrap_or_else(|| adapter.info.placeholder.clone());
-            let mut others = all.iter().map(|subject| subject.word.as_str()).chain([placeholder]);
-            if let Some(other) = others.find(|other| alike(&word, other)) {
+            let known: Vec<&str> = all.iter().map(|subject| subject.word.as_str()).collect();
+            if let Some(other) = known.into_iter().chain([placeholder]).find(|o| alike(&word, o)) {
                 return Err(Error::Usage(format!(
                     "\"{word}\" of {} cannot be told from \"{other}\" of another adapter: name \
                      another word with --adapter FILE:WORD",
@@ -103,20 +103,7 @@ impl Subjects {
     /// # Errors
     /// If a word is not in it.
     pub fn placed(&self, prompt: &Prompt) -> Result<Vec<Other<'_>>> {
-        let place = |subject: &'_ Subject| {
-            prompt.ids.iter().position(|&id| id == subject.id).ok_or_else(|| {
-                let word = &subject.word;
-                Error::Usage(format!(
-                    "the prompt does not hold \"{word}\" (or only beyond what fits): write it \
-                     where that adapter's subject goes"
-                ))
-            })
-        };
-        let other = |subject| {
-            let Subject { vico, references, .. } = subject;
-            Ok(Other { vico, references, position: place(subject)? })
-        };
-        self.0.iter().map(other).collect()
+        self.0.iter().map(|subject| subject.placed(prompt)).collect()
     }
 }
 
@@ -151,6 +138,17 @@ impl Subject {
         let ids = text.add_tokens(engine::values(vico.token()));
         tokenizer.add_word(&word, ids.clone());
         Ok(Self { word, vico, references, id: ids.start })
+    }
+
+    fn placed(&self, prompt: &Prompt) -> Result<Other<'_>> {
+        let Self { word, vico, references, id } = self;
+        let position = prompt.ids.iter().position(|found| found == id).ok_or_else(|| {
+            Error::Usage(format!(
+                "the prompt does not hold \"{word}\" (or only beyond what fits): write it where \
+                 that adapter's subject goes"
+            ))
+        })?;
+        Ok(Other { vico, references, position })
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use diffusion::Base;
 use engine::{Device, optim::AdamW};
-use images::{Picture, read_folder};
+use images::{Picture, read_folder, read_mask};
 use personalize::{
     Adapter, Error as RunError, Recipe, checkpoint,
     dataset::{Dataset, Encoded},
@@ -154,6 +154,10 @@ impl Plan {
         let folder = read_folder(&photos_path)?;
         for (path, reason) in &folder.skipped {
             events.note(format!("skipped {}: {reason}", path.display()));
+        }
+        for (path, photo) in &folder.photos {
+            // Found out now, and read again when the photo is encoded.
+            read_mask(path, (photo.width(), photo.height()))?;
         }
         if folder.photos.len() == 1 {
             let warning = "there is only one photo: it is its own reference, and ViCo learns less \

@@ -11,6 +11,7 @@ mod hub_server;
 mod loras;
 mod mistakes;
 mod recipes;
+mod subjects;
 mod training;
 mod vico;
 mod weights;

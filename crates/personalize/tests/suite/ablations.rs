@@ -1,5 +1,7 @@
 //! ViCo's switches against `fixtures/ablations`, which the program beside it wrote.
 
+use std::collections::BTreeMap;
+
 use diffusion::{Base, unet::Site};
 use engine::{
     optim::{AdamW, AdamWConfig},
@@ -133,11 +135,9 @@ pub fn open() -> Golden {
 }
 
 /// The length of a tensor, and the values of it that the fixture holds.
-fn assert_few(what: &str, values: &[f32], golden: &Golden, tolerance: f64) {
-    let samples: usize = golden.metadata("samples").parse().unwrap();
-    let count = samples.min(values.len());
+fn assert_few(what: &str, values: &[f32], want: &[f32], tolerance: f64) {
+    let count = want.len() - 1;
     let few: Vec<f32> = (0..count).map(|i| values[i * values.len() / count]).collect();
-    let want = golden.f32(what);
     let length = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     assert_close(&format!("length of {what}"), &[length as f32], &want[..1], tolerance);
     // Relative to the whole tensor: what happens to be stored may be small.
@@ -148,19 +148,48 @@ fn assert_few(what: &str, values: &[f32], golden: &Golden, tolerance: f64) {
     }
 }
 
+const BLOCK: &str = "image_cross_attention";
+
+/// Compares the tensors of all blocks, by name, with a part of the fixture that holds
+/// a row for each of a block, in the order of their names.
+fn assert_blocks(
+    part: &str,
+    tensors: &BTreeMap<String, Vec<f32>>,
+    golden: &Golden,
+    tolerance: f64,
+) {
+    let blocks = golden.cases_between(&format!("{part}."), BLOCK);
+    let mut compared = 0;
+    for block in blocks {
+        let name = format!("{part}.{block}{BLOCK}");
+        let [rows, length] = golden.shape(&name);
+        let of_block =
+            tensors.iter().filter(|(name, _)| name.starts_with(&format!("{block}{BLOCK}.")));
+        let of_block: Vec<_> = of_block.collect();
+        assert_eq!(of_block.len(), rows, "{name}");
+        for ((name, values), want) in of_block.into_iter().zip(golden.f32(&name).chunks(length)) {
+            assert_few(&format!("{part}.{name}"), values, want, tolerance);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, tensors.len(), "{part}: number of tensors");
+}
+
 /// Compares losses and all gradients with those of a case.
 pub fn assert_evaluated(name: &str, vico: &Vico, got: &Evaluated, golden: &Golden) {
     let losses: Vec<f32> = [got.loss, got.parts[0].1, got.parts[1].1].map(|v| v as f32).into();
     let what = format!("{name}.losses");
     assert_close(&what, &losses, &golden.f32(&what), TOLERANCE);
-    let wanted = golden.cases_between(&format!("{name}.grad."), "");
-    assert_eq!(wanted.len(), vico.params().len(), "{name}: trained tensors");
-    for parameter in wanted {
-        let gradient = got.gradients.get(&parameter);
+    let gradient = |parameter: &str| {
+        let gradient = got.gradients.get(parameter);
         let gradient = gradient.unwrap_or_else(|| panic!("{name}: no gradient of {parameter}"));
-        let what = format!("{name}.grad.{parameter}");
-        assert_few(&what, &engine::values(gradient.clone()), golden, TOLERANCE);
-    }
+        (parameter.to_owned(), engine::values(gradient.clone()))
+    };
+    let mut gradients: BTreeMap<_, _> = vico.params().iter().map(|(p, _)| gradient(p)).collect();
+    let token = gradients.remove(TOKEN).unwrap();
+    let what = format!("{name}.grad.{TOKEN}");
+    assert_few(&what, &token, &golden.f32(&what), TOLERANCE);
+    assert_blocks(&format!("{name}.grad"), &gradients, golden, TOLERANCE);
 }
 
 #[test]
@@ -193,9 +222,9 @@ fn golden_trainings_with_switches() {
             let what = format!("{what}.token");
             assert_close(&what, &engine::values(vico.token()), &golden.f32(&what), 5e-4);
         }
-        for (name, param) in vico.params().iter().filter(|(name, _)| *name != TOKEN) {
-            assert_few(&format!("{}.trained.{name}", case.name), &param.values(), &golden, 5e-4);
-        }
+        let weights = vico.params().iter().filter(|(name, _)| *name != TOKEN);
+        let weights = weights.map(|(name, param)| (name.to_owned(), param.values())).collect();
+        assert_blocks(&format!("{}.trained", case.name), &weights, &golden, 5e-4);
     }
 }
 

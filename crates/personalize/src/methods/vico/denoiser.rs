@@ -69,7 +69,7 @@ impl Denoiser for VicoDenoiser<'_> {
         let mut injects: Vec<Inject> =
             subjects.map(|(subject, layers)| Inject { blocks: &subject.blocks, layers }).collect();
         let both = latents.repeat_dim(0, branches);
-        let mut walk = |processor: &mut dyn Processor| {
+        let walk = |processor: &mut dyn Processor| {
             self.unet.forward(both.clone(), &[at.timestep], &self.context, processor)
         };
         let predicted = match injects.as_mut_slice() {
