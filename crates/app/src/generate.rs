@@ -154,7 +154,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         ));
     }
     let places = Places::check(options, job.count)?;
-    let learned = adapter.params.count();
+    // The adapters of further subjects are about as large.
+    let learned = adapter.params.count() * (1 + options.others.len());
     let size = (job.width, job.height);
     let need = |way: &Compute| Memory::of_drawing(way, &base, learned, job.batch, size);
     let way = compute.fitted(|way| need(way).total(), events)?;

@@ -46,6 +46,20 @@ fn switches_are_recorded_resumed_and_used() {
 }
 
 #[test]
+fn a_detached_training_is_resumed_to_the_same_bits() {
+    let (whole, parts) = (Place::new(), Place::new());
+    let switches = ["--detach-reference", "--injection", "add", "--image-attention", "all"];
+    whole.train(&switches).done();
+    let base = base();
+    let mut arguments = vec!["train", "photos", "--base", &base, "--init-word", "toy"];
+    arguments.extend(["--output", "adapter.safetensors", "--batch", "2", "--steps", "1"]);
+    parts.run(&[&arguments[..], &switches].concat()).done();
+    parts.run(&["train", "--resume", "adapter.run", "--steps", "4"]).done();
+    let adapter = "adapter.safetensors";
+    assert_eq!(bytes(whole.path(adapter)), bytes(parts.path(adapter)));
+}
+
+#[test]
 fn a_detached_training_has_no_regulariser() {
     let place = Place::new();
     let said = place.train(&["--detach-reference", "--dry-run"]).done().said();

@@ -150,6 +150,10 @@ fn assert_few(what: &str, values: &[f32], want: &[f32], tolerance: f64) {
 
 const BLOCK: &str = "image_cross_attention";
 
+/// The last thing before the small model's last norm, whose groups are single channels:
+/// a constant added there is taken away again, and the gradient is rounding alone.
+const WITHOUT_EFFECT: &str = "output_blocks.11.1.image_cross_attention.ff.net.2.bias";
+
 /// Compares the tensors of all blocks, by name, with a part of the fixture that holds
 /// a row for each of a block, in the order of their names.
 fn assert_blocks(
@@ -168,7 +172,9 @@ fn assert_blocks(
         let of_block: Vec<_> = of_block.collect();
         assert_eq!(of_block.len(), rows, "{name}");
         for ((name, values), want) in of_block.into_iter().zip(golden.f32(&name).chunks(length)) {
-            assert_few(&format!("{part}.{name}"), values, want, tolerance);
+            if !name.ends_with(WITHOUT_EFFECT) {
+                assert_few(&format!("{part}.{name}"), values, want, tolerance);
+            }
             compared += 1;
         }
     }
@@ -233,10 +239,7 @@ fn replay_gives_the_gradients_of_the_whole_tape_with_every_switch() {
     let (golden, tiny) = (open(), tiny());
     let batch = batch("vico_grad.safetensors", "");
     for case in Case::all(&golden, ".losses") {
-        // Where nothing flows a relative error has no meaning.
-        if !case.variant.zero_init {
-            assert_replay(&tiny, &case.vico(&tiny, TOKEN), case.variant, &batch, 2e-5);
-        }
+        assert_replay(&tiny, &case.vico(&tiny, TOKEN), case.variant, &batch, 2e-5);
     }
 }
 
