@@ -179,7 +179,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         tokenizer: &mut tokenizer,
         text: &mut text,
     };
-    let subjects = Subjects::load(&options.others, &adapter.info.placeholder, &mut parts, events)?;
+    let subjects = Subjects::load(&options.others, &adapter.info, &mut parts, events)?;
     let method = adapter_file::method(&adapter, unet.sites(), text.width())?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
     let prompts = job.prompts(&tokenizer, placeholder, options.allow_no_placeholder)?;
@@ -402,4 +402,21 @@ fn save_latents(path: &Path, drawn: &[Drawn]) -> Result<()> {
         (LATENTS.to_owned(), Array::f32(&shape, &end)),
     ]);
     Ok(write_safetensors(path, &arrays, &BTreeMap::new())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_pictures_with_one_reference_are_still_read() {
+        for (text, expected) in [
+            (r#"{"reference": "photos/1.png"}"#, vec!["photos/1.png"]),
+            (r#"{"reference": null}"#, vec![]),
+            (r#"{"references": ["1", "2"]}"#, vec!["1", "2"]),
+            ("{}", vec![]),
+        ] {
+            assert_eq!(serde_json::from_str::<Options>(text).unwrap().references, expected);
+        }
+    }
 }

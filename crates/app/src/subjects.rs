@@ -6,6 +6,7 @@ use diffusion::{Base, Prompt, Tokenizer, text::TextEncoder, unet::Site};
 use engine::Device;
 use personalize::{
     Adapter, Reference as Photo,
+    adapter::Info,
     methods::vico::{Vico, several::Other},
 };
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,23 @@ impl AdapterFile {
             Reference::Kept(_) => None,
         }
     }
+
+    /// Its word, which must be told from those that are known already.
+    fn word_beside<'a>(
+        &self,
+        adapter: &Adapter,
+        mut known: impl Iterator<Item = &'a str>,
+    ) -> Result<String> {
+        let word = self.word.as_ref().unwrap_or(&adapter.info.placeholder);
+        match known.find(|other| alike(word, other)) {
+            None => Ok(word.clone()),
+            Some(other) => Err(Error::Usage(format!(
+                "\"{word}\" of {} cannot be told from \"{other}\" of another adapter: name another \
+                 word with --adapter FILE:WORD",
+                self.path.display()
+            ))),
+        }
+    }
 }
 
 /// A further subject that was read.
@@ -70,29 +88,27 @@ pub(crate) struct Subjects(Vec<Subject>);
 
 impl Subjects {
     /// Reads the adapters, and teaches their words to tokenizer and text encoder.
-    /// `placeholder` stands for the first subject.
+    /// `first` is the adapter of the first subject.
     ///
     /// # Errors
     /// If one is not of ViCo, or its word cannot be told from another's.
     pub fn load(
         files: &[AdapterFile],
-        placeholder: &str,
+        first: &Info,
         parts: &mut Parts,
         events: &mut dyn Events,
     ) -> Result<Self> {
         let mut all: Vec<Subject> = Vec::new();
         for file in files {
             let adapter = Adapter::load(&file.path, parts.device)?;
-            adapter_file::compare(&adapter, parts.base, events)?;
-            let word = file.word.clone().unwrap_or_else(|| adapter.info.placeholder.clone());
-            let known: Vec<&str> = all.iter().map(|subject| subject.word.as_str()).collect();
-            if let Some(other) = known.into_iter().chain([placeholder]).find(|o| alike(&word, o)) {
-                return Err(Error::Usage(format!(
-                    "\"{word}\" of {} cannot be told from \"{other}\" of another adapter: name \
-                     another word with --adapter FILE:WORD",
-                    file.path.display()
-                )));
+            let methods = [&first.method, &adapter.info.method];
+            if let Some(method) = methods.into_iter().find(|method| *method != "vico") {
+                let what = format!("only adapters of ViCo draw several subjects, not of {method}");
+                return Err(Error::path(&file.path, what));
             }
+            adapter_file::compare(&adapter, parts.base, events)?;
+            let known = all.iter().map(|subject| subject.word.as_str());
+            let word = file.word_beside(&adapter, known.chain([first.placeholder.as_str()]))?;
             all.push(Subject::new(file, word, &adapter, parts)?);
         }
         Ok(Self(all))
@@ -127,10 +143,6 @@ impl Subject {
     fn new(file: &AdapterFile, word: String, adapter: &Adapter, parts: &mut Parts) -> Result<Self> {
         let Parts { base, sites, size, device, tokenizer, text } = parts;
         let recipe = &adapter.info.recipe;
-        if recipe.method != "vico" {
-            let what = format!("is of the method {}, only ViCo's can be joined", recipe.method);
-            return Err(Error::path(&file.path, what));
-        }
         let how = (recipe.rates(), recipe.vico);
         let vico = Vico::from_params(sites, text.width(), adapter.params.clone(), how)?;
         let reference = file.reference.as_deref().map_or(Reference::Kept(0), Reference::parse);

@@ -233,6 +233,9 @@ impl Plan {
         if drawn > 0 {
             let events = logged as &mut dyn Events;
             events.note(format!("{drawn} of {} photos have a drawn mask", dataset.photos.len()));
+            if !recipe.vico.mask {
+                events.warning("they are not used: --no-mask leaves nothing out");
+            }
         }
         check_finite(&dataset)?;
         // The VAE's buffers are larger than any of the training's, and done with.

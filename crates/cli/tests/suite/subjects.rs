@@ -91,6 +91,11 @@ fn two_adapters_draw_two_subjects() {
     place.run(&["generate", "--from", "other.png", "--output", "again.png"]).done();
     assert_eq!(bytes(place.path("other.png")), bytes(place.path("again.png")));
 
+    let mut token = vec!["train", "photos", "--base", &base, "--init-word", "dog", "--steps", "1"];
+    token.extend(["--method", "textual-inversion", "--output", "token.safetensors"]);
+    place.run(&[&token[..], &["--placeholder", "@"]].concat()).done();
+    let method = ["only adapters of ViCo", "textual-inversion"];
+    draw("x.png", "a * and @", "token.safetensors").failed(1, &method);
     draw("x.png", "a * alone", "dog.safetensors").failed(2, &["does not hold \"<dog>\""]);
     let same = "adapter.safetensors";
     draw("x.png", "a *", same).failed(2, &["\"*\"", "cannot be told from", "FILE:WORD"]);
