@@ -11,8 +11,9 @@ use images::{Picture, contact_sheet, write_png};
 use personalize::{
     Adapter, Error as RunError,
     generate::{Drawn, Init, Job, Model, Start, Watch, generate},
+    methods::Sources,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Compute, Error, Event, Events, Result,
@@ -23,6 +24,7 @@ use crate::{
     lora::{LoraFile, open_base},
     pictures::{self, Made},
     repeat::{Recorded, hashes},
+    subjects::{AdapterFile, Parts, Subjects},
 };
 
 /// What was typed, or what a picture says of itself.
@@ -35,14 +37,18 @@ pub struct Options {
     pub loras: Vec<LoraFile>,
     /// Adapter file.
     pub adapter: PathBuf,
+    /// Adapters of further subjects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<AdapterFile>,
     /// Prompt.
     pub prompt: String,
     /// Negative prompt.
     pub negative: String,
     /// Files or folders of extra embeddings.
     pub embeddings: Vec<PathBuf>,
-    /// Number of a kept photo or a path; the first photo if not given.
-    pub reference: Option<String>,
+    /// Numbers of kept photos, or paths; the first kept photo if there is none.
+    #[serde(alias = "reference", deserialize_with = "one_or_many")]
+    pub references: Vec<String>,
     /// Sampling steps.
     pub steps: usize,
     /// Guidance scale.
@@ -90,10 +96,11 @@ impl Default for Options {
             base: PathBuf::new(),
             loras: Vec::new(),
             adapter: PathBuf::new(),
+            others: Vec::new(),
             prompt: String::new(),
             negative: String::new(),
             embeddings: Vec::new(),
-            reference: None,
+            references: Vec::new(),
             steps,
             guidance,
             sampler,
@@ -147,7 +154,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         ));
     }
     let places = Places::check(options, job.count)?;
-    let learned = adapter.params.count();
+    // The adapters of further subjects are about as large.
+    let learned = adapter.params.count() * (1 + options.others.len());
     let size = (job.width, job.height);
     let need = |way: &Compute| Memory::of_drawing(way, &base, learned, job.batch, size);
     let way = compute.fitted(|way| need(way).total(), events)?;
@@ -163,19 +171,25 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     events.stage("loading the text encoder and the U-Net");
     let (mut text, unet) = (base.text_encoder()?, base.unet()?);
     extras.teach(&mut tokenizer, &mut text);
+    let mut parts = Parts {
+        base: &base,
+        sites: unet.sites(),
+        size,
+        device,
+        tokenizer: &mut tokenizer,
+        text: &mut text,
+    };
+    let subjects = Subjects::load(&options.others, &adapter.info, &mut parts, events)?;
     let method = adapter_file::method(&adapter, base.configs())?;
     adapter_file::teach(&adapter, method.as_ref(), &mut tokenizer, &mut text)?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
     let prompts = job.prompts(&tokenizer, placeholder, options.allow_no_placeholder)?;
     prompts.warnings().into_iter().for_each(|warning| events.warning(warning));
-    let typed = options.reference.as_deref().map(Reference::parse);
-    let reference = typed.unwrap_or(Reference::Kept(0)).latents(
-        &base,
-        &adapter,
-        &options.adapter,
-        size,
-        device,
-    )?;
+    let others = subjects.placed(&prompts.positive)?;
+    let references = references(&options.references)
+        .iter()
+        .map(|reference| reference.read(&base, &adapter, &options.adapter, size, device))
+        .collect::<Result<Vec<_>>>()?;
     let decoder = base.vae_decoder()?;
     let model = Model {
         tokenizer: &tokenizer,
@@ -202,9 +216,31 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         (None, Some(picture)) => Start::Picture(picture),
         (None, None) => Start::Noise,
     };
-    let result =
-        generate(&model, method.as_ref(), &job, &prompts, Some(&reference), start, &mut writer);
+    let sources = Sources { references: &references, others: &others };
+    let result = generate(&model, method.as_ref(), &job, &prompts, sources, start, &mut writer);
     writer.finish(result, options.save_latents.as_deref())
+}
+
+/// The references that were typed, or the first photo.
+fn references(typed: &[String]) -> Vec<Reference> {
+    match typed {
+        [] => vec![Reference::Kept(0)],
+        typed => typed.iter().map(|text| Reference::parse(text)).collect(),
+    }
+}
+
+/// Pictures that were drawn while there was one reference say so without a list.
+fn one_or_many<'d, D: Deserializer<'d>>(value: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Typed {
+        Many(Vec<String>),
+        One(Option<String>),
+    }
+    Ok(match Typed::deserialize(value)? {
+        Typed::Many(all) => all,
+        Typed::One(one) => one.into_iter().collect(),
+    })
 }
 
 /// Checks that there is a base model and an adapter: a picture of another
@@ -367,4 +403,21 @@ fn save_latents(path: &Path, drawn: &[Drawn]) -> Result<()> {
         (LATENTS.to_owned(), Array::f32(&shape, &end)),
     ]);
     Ok(write_safetensors(path, &arrays, &BTreeMap::new())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_pictures_with_one_reference_are_still_read() {
+        for (text, expected) in [
+            (r#"{"reference": "photos/1.png"}"#, vec!["photos/1.png"]),
+            (r#"{"reference": null}"#, vec![]),
+            (r#"{"references": ["1", "2"]}"#, vec!["1", "2"]),
+            ("{}", vec![]),
+        ] {
+            assert_eq!(serde_json::from_str::<Options>(text).unwrap().references, expected);
+        }
+    }
 }

@@ -26,6 +26,7 @@ pub mod mask;
 mod pictures;
 pub mod repeat;
 mod run_folder;
+mod subjects;
 mod tensorboard;
 pub mod train;
 
@@ -34,6 +35,7 @@ pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use lora::LoraFile;
+pub use subjects::AdapterFile;
 
 /// Version of the program, for the files it writes.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -18,8 +18,10 @@ pub mod generate;
 pub mod masks;
 pub mod methods;
 pub mod recipe;
+pub mod reference;
 pub mod trainer;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};
 pub use recipe::{FrozenWeights, Recipe};
+pub use reference::{ObjectMask, Reference};

@@ -1,5 +1,6 @@
 //! The program as its users run it, on the small golden model.
 
+mod ablations;
 mod architecture;
 mod documents;
 mod drawing;
@@ -11,6 +12,7 @@ mod loras;
 mod methods;
 mod mistakes;
 mod recipes;
+mod subjects;
 mod training;
 mod vico;
 mod weights;

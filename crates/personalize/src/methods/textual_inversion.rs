@@ -5,15 +5,15 @@ use diffusion::{
     Prompt,
     denoise::{Denoiser, TextDenoiser},
 };
+use engine::Device;
 use engine::params::{Gradients, Param, Params};
-use engine::{Device, Tensor};
 
 use super::{
     Batch, Evaluated, Frozen, Method, Request, check_params,
     denoising::Learning,
     token::{TOKEN, Tape, token},
 };
-use crate::{Result, masks::MaskView};
+use crate::{Reference, Result, masks::MaskView};
 
 /// What Textual Inversion learns.
 pub struct TextualInversion {
@@ -79,7 +79,7 @@ impl Method for TextualInversion {
     }
 
     /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }

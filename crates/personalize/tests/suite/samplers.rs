@@ -8,9 +8,9 @@ use diffusion::{
 use engine::{Tensor, rng::TorchRng};
 use golden::Golden;
 use personalize::{
-    Result,
+    Reference, Result,
     generate::{Drawn, Init, Job, Model, Start, Watch, generate},
-    methods::vico::Vico,
+    methods::{Sources, vico::Vico},
 };
 
 use super::tiny::{STILL, Tiny, image};
@@ -70,8 +70,9 @@ impl Studio {
         let star = Placeholder { text: "*", vectors: 1, words: "" };
         let prompts = job.prompts(&self.tokenizer, star, false).unwrap();
         let mut seen = Seen::default();
-        let reference = Some(&self.reference);
-        generate(&model, &self.vico, job, &prompts, reference, start, &mut seen).unwrap();
+        let references = [Reference::new(self.reference.clone())];
+        let sources = Sources::references(&references);
+        generate(&model, &self.vico, job, &prompts, sources, start, &mut seen).unwrap();
         seen
     }
 }

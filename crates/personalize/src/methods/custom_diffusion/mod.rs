@@ -10,7 +10,6 @@ use diffusion::{
     unet::{Site, UNet, sites},
 };
 use engine::{
-    Tensor,
     nn::{self, Linear, WeightSource},
     params::{Param, Params},
 };
@@ -21,7 +20,7 @@ use super::{
     rare_id,
     token::{TOKEN, Tape, token},
 };
-use crate::{Recipe, Result, masks::MaskView};
+use crate::{Recipe, Reference, Result, masks::MaskView};
 
 /// What begins the names of the U-Net's weights among the parameters.
 const UNET: &str = "unet.";
@@ -183,7 +182,7 @@ impl Method for CustomDiffusion {
     }
 
     /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }

@@ -11,7 +11,6 @@ use diffusion::{
     unet::{Site, UNet, sites},
 };
 use engine::{
-    Tensor,
     nn::{self, Linear, WeightSource},
     params::{Param, Params},
 };
@@ -20,7 +19,7 @@ use super::{
     super::{Batch, Evaluated, Frozen, Method, Request, Start, check_params, denoising::Learning},
     TEXT, Tape, UNET, words,
 };
-use crate::{Recipe, Result, draw::Draw, masks::MaskView};
+use crate::{Recipe, Reference, Result, draw::Draw, masks::MaskView};
 
 /// A LoRA on the projections of the U-Net's attentions, and of the text encoder's if the
 /// recipe wants it: `W + up down`, the scale being one.
@@ -228,7 +227,7 @@ impl Method for DreamBoothLora {
     }
 
     /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }

@@ -11,7 +11,6 @@ use diffusion::{
     unet::UNet,
 };
 use engine::{
-    Tensor,
     nn::{self, WeightSource},
     params::Params,
 };
@@ -20,7 +19,7 @@ use super::{
     super::{Batch, Evaluated, Frozen, Method, Request, Start, check_params, denoising::Learning},
     TEXT, Tape, UNET, words,
 };
-use crate::{Recipe, Result, masks::MaskView};
+use crate::{Recipe, Reference, Result, masks::MaskView};
 
 /// All weights of the U-Net, and perhaps of the text encoder.
 pub struct DreamBooth {
@@ -149,7 +148,7 @@ impl Method for DreamBooth {
     }
 
     /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }
