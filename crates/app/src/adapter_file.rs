@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use diffusion::{Base, Placeholder};
-use engine::{Device, Tensor};
-use images::{Filter, read_photo, resize};
+use diffusion::{Base, Placeholder, Tokenizer, base::Configs, text::TextEncoder};
+use engine::Device;
+use images::{Picture, read_mask, read_photo};
 use personalize::{
     Adapter,
-    methods::{self, Method},
+    dataset::Encoded,
+    methods::{self, Method, token::TOKEN},
 };
 
 use crate::{Error, Events, Result};
@@ -27,25 +28,33 @@ impl Reference {
         text.parse().map_or_else(|_| Self::Photo(text.into()), Self::Kept)
     }
 
-    /// Its latents `[1, height, width, channels]`. A photo on disk is resized
-    /// to `size`; a kept one has the size of the training.
-    pub fn latents(
+    /// Its latents, and the mask that was drawn for it. A photo on disk is resized to
+    /// `size`; a kept one has the size of the training.
+    pub fn read(
         &self,
         base: &Base,
         adapter: &Adapter,
         path: &Path,
         size: (usize, usize),
         device: &Device,
-    ) -> Result<Tensor<4>> {
+    ) -> Result<personalize::Reference> {
         match self {
-            Self::Kept(index) => Ok(adapter.photo(*index, path)?.tensor(device)),
-            Self::Photo(photo) => {
-                let photo = resize(&read_photo(photo)?, size.0, size.1, Filter::Bilinear);
-                let shape = [1, size.1, size.0, 3];
-                let pixels = engine::tensor(photo.to_unit(), shape, device);
-                Ok(base.vae_encoder()?.forward(pixels).mode())
+            Self::Kept(index) => Ok(adapter.photo(*index, path)?.reference(device)),
+            Self::Photo(path) => {
+                let (vae, scale) = (base.vae_encoder()?, base.configs().vae.scaling_factor);
+                let photo = read_photo(path)?;
+                let encoded = Encoded::new(path, &photo, size, &vae, scale, device);
+                Ok(masked(encoded, &photo)?.reference())
             }
         }
+    }
+}
+
+/// A photo with the mask that was drawn for it, if there is one.
+pub fn masked(encoded: Encoded, photo: &Picture) -> Result<Encoded> {
+    match read_mask(&encoded.path, (photo.width(), photo.height()))? {
+        Some(drawing) => Ok(encoded.with_mask(&drawing)?),
+        None => Ok(encoded),
     }
 }
 
@@ -66,12 +75,8 @@ pub fn compare(adapter: &Adapter, base: &Base, events: &mut dyn Events) -> Resul
     Ok(())
 }
 
-/// The method of an adapter on a U-Net and text encoder.
-pub fn method(
-    adapter: &Adapter,
-    sites: &[diffusion::unet::Site],
-    token_width: usize,
-) -> Result<Box<dyn Method>> {
+/// The method of an adapter on a base model.
+pub fn method(adapter: &Adapter, configs: &Configs) -> Result<Box<dyn Method>> {
     let known = methods::NAMES.contains(&adapter.info.method.as_str());
     if !known {
         return Err(Error::Usage(format!(
@@ -79,10 +84,37 @@ pub fn method(
             adapter.info.method
         )));
     }
-    Ok(methods::learned(&adapter.info.recipe, sites, token_width, adapter.params.clone())?)
+    Ok(methods::learned(&adapter.info.recipe, configs, adapter.params.clone())?)
 }
 
 /// The placeholder as the tokenizer wants it.
-pub fn placeholder<'a>(adapter: &'a Adapter, method: &dyn Method) -> Placeholder<'a> {
-    Placeholder { text: &adapter.info.placeholder, vectors: method.token_vectors() }
+pub fn placeholder<'a>(adapter: &'a Adapter, method: &'a dyn Method) -> Placeholder<'a> {
+    Placeholder {
+        text: &adapter.info.placeholder,
+        ..methods::placeholder(method, &adapter.info.recipe, 0)
+    }
+}
+
+/// Teaches the words of an adapter's further concepts: each becomes its learned vectors
+/// and its class word behind them.
+pub fn teach(
+    adapter: &Adapter,
+    method: &dyn Method,
+    tokenizer: &mut Tokenizer,
+    text: &mut TextEncoder,
+) -> Result<()> {
+    for concept in 1..=adapter.info.recipe.concepts.len() {
+        let Placeholder { text: word, vectors, words } =
+            methods::placeholder(method, &adapter.info.recipe, concept);
+        let width = text.width();
+        let learned = adapter.params.get(TOKEN).map(|param| param.values()).unwrap_or_default();
+        let mut rows: Vec<f32> =
+            learned.chunks(vectors * width).nth(concept).unwrap_or_default().to_vec();
+        for id in tokenizer.ids(words)? {
+            rows.extend(text.token_embedding(id));
+        }
+        let ids = text.add_tokens(rows);
+        tokenizer.add_word(word, ids);
+    }
+    Ok(())
 }

@@ -2,11 +2,14 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use diffusion::{Embedding, EmbeddingFormat, Tokenizer};
+use diffusion::{Embedding, EmbeddingFormat, Tokenizer, lora::write_kohya};
 use formats::TensorFile;
 use personalize::{
     Adapter,
-    methods::vico::{TOKEN, official},
+    methods::{
+        custom_diffusion, dreambooth,
+        vico::{TOKEN, official},
+    },
 };
 
 use crate::{Compute, Error, Events, Result};
@@ -29,6 +32,10 @@ pub struct Options {
 pub enum Format {
     /// ViCo's own: token and image attention.
     VicoOfficial,
+    /// diffusers' files of Custom Diffusion: projections and tokens.
+    CustomDiffusion,
+    /// A LoRA as kohya's program writes it.
+    KohyaLora,
     /// The token alone, as an embedding.
     Embedding(EmbeddingFormat),
 }
@@ -37,14 +44,17 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        if name == "vico-official" {
-            return Ok(Self::VicoOfficial);
+        match name {
+            "vico-official" => Ok(Self::VicoOfficial),
+            "custom-diffusion" => Ok(Self::CustomDiffusion),
+            "kohya-lora" => Ok(Self::KohyaLora),
+            _ => name.parse().map(Self::Embedding).map_err(|_| {
+                Error::Usage(format!(
+                    "--format is {name}, expected vico-official, custom-diffusion, kohya-lora, \
+                     diffusers, kohya or a1111"
+                ))
+            }),
         }
-        name.parse().map(Self::Embedding).map_err(|_| {
-            Error::Usage(format!(
-                "--format is {name}, expected vico-official, diffusers, kohya or a1111"
-            ))
-        })
     }
 }
 
@@ -57,6 +67,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let load = || Adapter::load(&options.input, compute.device());
     match options.format {
         Format::VicoOfficial => official_files(&load()?, options, events),
+        Format::CustomDiffusion => custom_diffusion_files(&load()?, options, events),
+        Format::KohyaLora => lora(&load()?, options, events),
         Format::Embedding(format) if is_adapter => {
             let adapter = load()?;
             let word = options.word.as_deref().unwrap_or(&adapter.info.placeholder);
@@ -86,6 +98,30 @@ fn official_files(adapter: &Adapter, options: &Options, events: &mut dyn Events)
     let files = official::write(adapter, word, id, &options.output)?;
     events.wrote(&files.embedding);
     events.wrote(&files.attention);
+    Ok(())
+}
+
+fn custom_diffusion_files(
+    adapter: &Adapter,
+    options: &Options,
+    events: &mut dyn Events,
+) -> Result<()> {
+    let own = options.word.as_ref().unwrap_or(&adapter.info.placeholder);
+    let further = adapter.info.recipe.concepts.iter().map(|concept| &concept.placeholder);
+    let words: Vec<String> = [own].into_iter().chain(further).cloned().collect();
+    let files = custom_diffusion::export::write(adapter, &words, &options.output)?;
+    files.iter().for_each(|file| events.wrote(file));
+    Ok(())
+}
+
+fn lora(adapter: &Adapter, options: &Options, events: &mut dyn Events) -> Result<()> {
+    let factors = dreambooth::factors(&adapter.params).ok_or_else(|| {
+        Error::path(&options.input, "holds no LoRA: train with --method dreambooth --lora-rank 4")
+    })?;
+    write_kohya(&options.output, &factors)?;
+    events.wrote(&options.output);
+    let name = dreambooth::words(&adapter.info.recipe);
+    events.note(format!("in prompts the thing is called \"{name}\""));
     Ok(())
 }
 

@@ -26,6 +26,7 @@ pub mod mask;
 mod pictures;
 pub mod repeat;
 mod run_folder;
+mod subjects;
 mod tensorboard;
 pub mod train;
 
@@ -35,6 +36,7 @@ pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use lora::LoraFile;
 pub use personalize::generate::Rng;
+pub use subjects::AdapterFile;
 
 /// Version of the program, for the files it writes.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

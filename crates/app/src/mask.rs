@@ -47,13 +47,13 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     adapter_file::compare(&adapter, &base, events)?;
     events.stage("loading the text encoder and the U-Net");
     let (text, unet) = (base.text_encoder()?, base.unet()?);
-    let method = adapter_file::method(&adapter, unet.sites(), text.width())?;
+    let method = adapter_file::method(&adapter, base.configs())?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
     let prompt =
         options.prompt.clone().unwrap_or_else(|| format!("a photo of {}", placeholder.text));
     let size = adapter.info.recipe.size;
     let prompt = captions::plain(&base.tokenizer()?, &prompt, placeholder)?;
-    let reference = Reference::Photo(options.photo.clone()).latents(
+    let reference = Reference::Photo(options.photo.clone()).read(
         &base,
         &adapter,
         &options.adapter,
@@ -63,6 +63,10 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let frozen = Frozen { text: &text, unet: &unet, schedule: &schedule };
     let timestep = options.timestep as f64;
     let views = method.masks(&frozen, &prompt, &reference, timestep);
+    if views.is_empty() {
+        let what = format!("{} has no masks: only ViCo looks at a photo", method.name());
+        return Err(crate::Error::path(&options.adapter, what));
+    }
     for view in &views {
         events.note(format!(
             "layer {} ({}): {}x{} patches, threshold {:.1}, {:.0} % taken for the object",

@@ -9,6 +9,7 @@
 //! checkpoints/step-000100.safetensors   adapters
 //! previews/step-000100.png       pictures of the preview prompts
 //! masks/step-000100.png          the automatic masks over the first photo
+//! class/picture-0001.png         pictures of the class that the base model drew
 //! ```
 
 use std::{
@@ -41,6 +42,12 @@ pub struct Run {
 pub struct Inputs {
     /// Folder of photos.
     pub photos: PathBuf,
+    /// Folders of photos of the recipe's further concepts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concepts: Vec<PathBuf>,
+    /// Folders of pictures of the classes, for the thing and each concept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_photos: Vec<PathBuf>,
     /// Base model.
     pub base: PathBuf,
     /// LoRAs merged into it.
@@ -64,6 +71,13 @@ pub struct Outputs {
     pub preview_every: u64,
     /// Prompts of the previews.
     pub preview_prompts: Vec<String>,
+}
+
+impl Outputs {
+    /// Where a model is written that learned as a whole.
+    pub fn model(&self) -> PathBuf {
+        self.adapter.with_extension("model")
+    }
 }
 
 const RECIPE: &str = "recipe.toml";
@@ -162,6 +176,14 @@ impl RunFolder {
     /// `FOLDER/step-000100.EXTENSION`.
     pub fn at_step(&self, folder: &str, step: u64, extension: &str) -> PathBuf {
         self.path.join(folder).join(format!("step-{step:06}.{extension}"))
+    }
+
+    /// The folder for the pictures of a thing's class: `class`, `class-1`, ..
+    pub fn class(&self, concept: usize) -> PathBuf {
+        self.path.join(match concept {
+            0 => "class".to_owned(),
+            further => format!("class-{further}"),
+        })
     }
 
     /// The folder itself.

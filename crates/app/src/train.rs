@@ -1,19 +1,20 @@
 //! `vico train`.
 
+mod class;
+mod encoding;
 mod options;
 mod preview;
 mod recipe_file;
 mod steps;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use diffusion::Base;
 use engine::{Device, optim::AdamW};
-use images::{Picture, read_folder};
+use images::{read_folder, read_mask};
 use personalize::{
-    Adapter, Error as RunError, Recipe, checkpoint,
-    dataset::{Dataset, Encoded},
-    methods::{Frozen, parameter_count},
+    Adapter, Recipe, checkpoint,
+    methods::{self, Frozen, parameter_count},
     trainer::Trainer,
 };
 
@@ -24,11 +25,13 @@ use crate::{
     lora::open_base,
     run_folder::{Inputs, Run, RunFolder},
 };
+use encoding::{Encoding, Photos};
 use options::{outputs, recipe, run_dir};
 use preview::Preview;
 use steps::Parts;
 
-pub use options::{Options, RecipeOptions};
+pub use options::{ConceptPhotos, Options, RecipeOptions, VicoOptions};
+pub use personalize::methods::vico::variant::{Injection, Placement};
 pub use recipe_file::RecipeFile;
 
 /// A training that was checked and can begin.
@@ -38,7 +41,11 @@ struct Plan {
     run_dir: PathBuf,
     /// Adapter and optimizer of a resumed run.
     resumed: Option<(Adapter, AdamW)>,
-    photos: Vec<(PathBuf, Picture)>,
+    photos: Photos,
+    /// Of the recipe's further concepts.
+    concepts: Vec<Photos>,
+    /// Pictures of the classes, if the user has some.
+    class_photos: Vec<Photos>,
 }
 
 /// Trains an adapter.
@@ -139,8 +146,11 @@ impl Plan {
         };
         let base = open_base(compute, &base_path, &loras, events)?;
         let recipe = recipe(options, file.as_ref(), old.as_ref(), &base)?;
-        let need =
-            |way: &Compute| Memory::of_training(way, &base, learned(&base, &recipe), &recipe);
+        if methods::is_whole_model(&recipe) {
+            base.check_folder()?;
+        }
+        let learned = parameter_count(&recipe, &base);
+        let need = |way: &Compute| Memory::of_training(way, &base, learned, &recipe);
         let total = |way: &Compute| need(way).total();
         let way = match &old {
             Some(run) => compute.resumed(run.recipe.frozen_weights, total, events)?,
@@ -149,23 +159,39 @@ impl Plan {
         let memory = need(&way);
         let base = way.keep(base);
         let recipe = Recipe { frozen_weights: way.weights(), ..recipe };
-        let folder = read_folder(&photos_path)?;
-        for (path, reason) in &folder.skipped {
-            events.note(format!("skipped {}: {reason}", path.display()));
-        }
-        if folder.photos.len() == 1 {
+        let concept_paths = match (&options.concepts[..], old_inputs) {
+            ([], Some(inputs)) => inputs.concepts.clone(),
+            (typed, _) => typed.iter().map(|concept| concept.photos.clone()).collect(),
+        };
+        let class_paths = match (&options.class_photos[..], old_inputs) {
+            ([], Some(inputs)) => inputs.class_photos.clone(),
+            (typed, _) => typed.to_vec(),
+        };
+        class::check(&class_paths, &recipe)?;
+        let photos = read_photos(&photos_path, events)?;
+        if photos.len() == 1 {
             let warning = "there is only one photo: it is its own reference, and ViCo learns less \
                            than from four to seven";
             events.warning(warning);
         }
+        let mut read = |paths: &[PathBuf]| -> Result<Vec<Photos>> {
+            paths.iter().map(|path| read_photos(path, events)).collect()
+        };
+        let (concepts, class_photos) = (read(&concept_paths)?, read(&class_paths)?);
         let fingerprint = base.fingerprint()?;
-        let inputs =
-            Inputs { photos: photos_path, base: base_path, loras, base_fingerprint: fingerprint };
-        let outputs = outputs(options, old.as_ref(), adapter, &recipe);
+        let inputs = Inputs {
+            photos: photos_path,
+            concepts: concept_paths,
+            class_photos: class_paths,
+            base: base_path,
+            loras,
+            base_fingerprint: fingerprint,
+        };
+        let outputs = outputs(options, old.as_ref(), adapter, &recipe, learned);
         let run = Run { recipe, inputs, outputs };
         let resumed =
             old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
-        let plan = Self { run, base, run_dir, resumed, photos: folder.photos };
+        let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos };
         plan.announce(&memory, events)?;
         Ok(plan)
     }
@@ -175,24 +201,31 @@ impl Plan {
         let recipe = &self.run.recipe;
         if let Some(parent) = self.run.outputs.adapter.parent() {
             let here = parent.as_os_str().is_empty();
-            writable(if here { std::path::Path::new(".") } else { parent })?;
+            writable(if here { Path::new(".") } else { parent })?;
         }
         if self.run.outputs.adapter.is_dir() {
             return Err(Error::path(&self.run.outputs.adapter, "is a folder: name a file"));
         }
-        let learned = learned(&self.base, recipe);
+        let learned = parameter_count(recipe, &self.base);
         events.note(format!(
             "{} photos, {} steps of {} samples at {}x{} pixels; {} values are learned ({:.2} % of \
              the U-Net's {})",
-            self.photos.len(),
+            self.photos.len() + self.concepts.iter().map(Vec::len).sum::<usize>(),
             recipe.steps,
-            recipe.batch * recipe.accumulate,
+            recipe.samples(),
             recipe.size,
             recipe.size,
             learned,
             100.0 * learned as f64 / self.base.parameters().unet.all as f64,
             self.base.parameters().unet.all
         ));
+        if let Some(folder) = self.model_folder() {
+            events.note(format!("the whole model will be written to {}", folder.display()));
+        }
+        let differences = recipe.vico.differences();
+        if !differences.is_empty() {
+            events.note(format!("unlike the paper: {}", differences.join(", ")));
+        }
         events.note(memory.sentence());
         memory.check("lower --batch (and raise --accumulate), or lower --size")
     }
@@ -202,24 +235,37 @@ impl Plan {
         events.stage("timing a pass of the U-Net");
         let unet = self.base.unet()?;
         let taken = self.resumed.as_ref().map_or(0, |(_, optimizer)| optimizer.steps());
-        events.note(steps::time(&self.base, &unet, &self.run.recipe, taken, device));
+        let drawn = self.class_pictures();
+        events.note(steps::time(&self.base, &unet, &self.run.recipe, taken, drawn, device));
         Ok(())
     }
 
+    /// Pictures of the classes that the base draws at most.
+    fn class_pictures(&self) -> usize {
+        let recipe = &self.run.recipe;
+        let draws = recipe.prior_weight > 0.0 && self.class_photos.is_empty();
+        if draws { recipe.prior_images * (1 + recipe.concepts.len()) } else { 0 }
+    }
+
+    /// Where a model is written that learned as a whole: `NAME.model` beside the adapter.
+    fn model_folder(&self) -> Option<PathBuf> {
+        let whole = methods::is_whole_model(&self.run.recipe);
+        whole.then(|| self.run.outputs.model())
+    }
+
     fn train(self, device: &Device, logged: &mut Logged) -> Result<()> {
-        let Self { run, base, resumed, photos, .. } = self;
+        let Self { run, base, resumed, photos, concepts, class_photos, .. } = self;
         let recipe = &run.recipe;
         (logged as &mut dyn Events).stage("encoding the photos");
-        let size = (recipe.size, recipe.size);
-        let dataset = {
-            let vae = base.vae_encoder()?;
-            let scale = base.configs().vae.scaling_factor;
-            let encode = |(path, photo): &(PathBuf, Picture)| {
-                Encoded::new(path, photo, size, &vae, scale, device)
-            };
-            Dataset { photos: photos.iter().map(encode).collect() }
-        };
-        check_finite(&dataset)?;
+        let mut dataset = Encoding::new(&base, recipe, device)?.dataset(&photos, &concepts)?;
+        let drawn = dataset.photos.iter().filter(|photo| photo.mask().is_some()).count();
+        if drawn > 0 {
+            let events = logged as &mut dyn Events;
+            events.note(format!("{drawn} of {} photos have a drawn mask", dataset.photos.len()));
+            if !recipe.vico.mask {
+                events.warning("they are not used: --no-mask leaves nothing out");
+            }
+        }
         // The VAE's buffers are larger than any of the training's, and done with.
         engine::release_buffers();
         let first_photo = photos.into_iter().next().expect("a folder has a photo").1;
@@ -235,28 +281,46 @@ impl Plan {
             unet: &unet,
             schedule: &schedule,
         };
-        let (method, optimizer) = parts.method(resumed, device)?;
+        if recipe.prior_weight > 0.0 {
+            let pictures = match &class_photos[..] {
+                [] => class::pictures(&parts, logged)?,
+                own => own.to_vec(),
+            };
+            (logged as &mut dyn Events).stage("encoding pictures of the class");
+            let encoding = Encoding::new(&base, recipe, device)?;
+            let encode = |pictures| encoding.encode(pictures);
+            dataset.classes = pictures.iter().map(encode).collect::<Result<_>>()?;
+            engine::release_buffers();
+        }
+        let (method, optimizer) = parts.method(resumed)?;
         let frozen = Frozen { text: &text, unet: &unet, schedule: &schedule };
         let mut trainer = Trainer::new(frozen, &tokenizer, &dataset, recipe, method);
         if let Some(optimizer) = optimizer {
             trainer.optimizer = optimizer;
         }
-        let time = steps::time(&base, &unet, recipe, trainer.steps(), device);
+        let time = steps::time(&base, &unet, recipe, trainer.steps(), 0, device);
         (logged as &mut dyn Events).note(time);
         let preview = Preview::new(&parts, first_photo)?;
         parts.steps(&mut trainer, &dataset, &preview, logged)
     }
 }
 
-/// Number of values that are learned.
-fn learned(base: &Base, recipe: &Recipe) -> usize {
-    let token = recipe.vectors * base.configs().text.hidden_size;
-    parameter_count(&recipe.method, &base.configs().unet) + token
+/// The photos of a folder, whose drawn masks can be read; what else lies there is said.
+fn read_photos(path: &Path, events: &mut dyn Events) -> Result<Photos> {
+    let folder = read_folder(path)?;
+    for (path, reason) in &folder.skipped {
+        events.note(format!("skipped {}: {reason}", path.display()));
+    }
+    for (path, photo) in &folder.photos {
+        // Found out now, and read again when the photo is encoded.
+        read_mask(path, (photo.width(), photo.height()))?;
+    }
+    Ok(folder.photos)
 }
 
 /// The state of a run, after it was found to belong to the same base model, kept
 /// the same way.
-fn resume(run_dir: &std::path::Path, run: &Run, device: &Device) -> Result<(Adapter, AdamW)> {
+fn resume(run_dir: &Path, run: &Run, device: &Device) -> Result<(Adapter, AdamW)> {
     let state = RunFolder::state(run_dir);
     if !state.is_file() {
         let what = "the run was stopped before its first checkpoint: start it anew in another \
@@ -279,17 +343,4 @@ fn resume(run_dir: &std::path::Path, run: &Run, device: &Device) -> Result<(Adap
         return Err(Error::path(state, what));
     }
     Ok((adapter, optimizer))
-}
-
-fn check_finite(dataset: &Dataset) -> Result<()> {
-    for photo in &dataset.photos {
-        if !engine::values(photo.mode()).iter().all(|v| v.is_finite()) {
-            return Err(Error::from(RunError::NotFinite {
-                tensor: "the latents".into(),
-                place: photo.path.display().to_string(),
-                advice: "the base model's VAE is damaged".into(),
-            }));
-        }
-    }
-    Ok(())
 }

@@ -1,17 +1,22 @@
 //! Arguments of the command line, and what they mean.
 
+mod ablations;
 mod draw;
 mod exchange;
 
 use std::path::PathBuf;
 
 use app::{
-    Bytes, LoraFile, WeightPrecision, bench, export, generate, hub::Id, import, mask, train,
+    Bytes, LoraFile, WeightPrecision, bench, export, generate,
+    hub::Id,
+    import, mask,
+    train::{self, ConceptPhotos},
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::documents;
+use ablations::Ablations;
 use draw::Generate;
 use exchange::{Export, Import, Models};
 
@@ -165,13 +170,16 @@ struct Train {
     /// The adapter file to write (.safetensors)
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How to learn: vico, or textual-inversion (the token alone) [default: vico]
+    /// How to learn: vico, textual-inversion (the token alone), custom-diffusion (the text
+    /// attentions' keys and values and a token) or dreambooth (the whole U-Net, or a LoRA with
+    /// --lora-rank) [default: vico]
     #[arg(long, value_name = "NAME")]
     method: Option<String>,
-    /// Optimizer steps [default: 400; 3000 for textual-inversion]
+    /// Optimizer steps [default: 400 for vico, 3000 for textual-inversion, 250 for
+    /// custom-diffusion, 800 for dreambooth, 500 in a LoRA]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Samples in one pass [default: 4]
+    /// Samples in one pass [default: 4; 1 for dreambooth]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Passes before each optimizer step [default: 1]
@@ -180,7 +188,7 @@ struct Train {
     /// Width and height of the training pictures, pixels [default: the base's own]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
-    /// Learning rate of the token [default: 0.005]
+    /// Learning rate of the token [default: 0.005; 0.00001 a sample for custom-diffusion]
     #[arg(long, value_name = "RATE")]
     lr_token: Option<f64>,
     /// Learning rate of image attention [default: 0.00001]
@@ -189,6 +197,38 @@ struct Train {
     /// Weight of the regulariser [default: 0.0005]
     #[arg(long, value_name = "WEIGHT")]
     reg_weight: Option<f64>,
+    /// Learning rate of the base's weights, or of a LoRA on them [default: 0.00001 a sample for
+    /// custom-diffusion, 0.000005 for dreambooth, 0.0001 in a LoRA]
+    #[arg(long, value_name = "RATE")]
+    lr_weights: Option<f64>,
+    /// Learn a LoRA of this rank instead of the whole U-Net (dreambooth) [default without a
+    /// number: 4]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "4")]
+    lora_rank: Option<usize>,
+    /// The text encoder's weights learn too (dreambooth)
+    #[arg(long)]
+    train_text_encoder: bool,
+    /// A word without much meaning: dreambooth's name for the thing, or what custom-diffusion's
+    /// token starts from [default: sks, ktn]
+    #[arg(long, value_name = "WORD")]
+    rare_word: Option<String>,
+    /// Weight of the loss on pictures of the class, which keep the base from forgetting it; 0 for
+    /// none [default: 1 for custom-diffusion and dreambooth]
+    #[arg(long, value_name = "WEIGHT")]
+    prior_weight: Option<f64>,
+    /// Pictures of the class that the base draws itself, into the run folder [default: 100]
+    #[arg(long, value_name = "N")]
+    prior_images: Option<usize>,
+    /// Folder of pictures of the class to use instead; with --concept one for each, in order
+    #[arg(long, value_name = "DIR")]
+    regularization_images: Vec<PathBuf>,
+    /// See half of the photos mirrored [default: true for custom-diffusion]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    flips: Option<bool>,
+    /// A further thing to learn at once (custom-diffusion): its photos, placeholder and class
+    /// word, e.g. dog-photos:<dog>:dog; may be given several times
+    #[arg(long, value_name = "PHOTOS:PLACEHOLDER:WORD")]
+    concept: Vec<ConceptPhotos>,
     /// Text that stands for the thing in prompts [default: *]
     #[arg(long, value_name = "TEXT")]
     placeholder: Option<String>,
@@ -219,6 +259,8 @@ struct Train {
     /// Say what would be done, what it takes, and the resolved recipe; then stop
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    ablations: Ablations,
 }
 
 impl Train {
@@ -238,6 +280,8 @@ impl Train {
             base: self.base,
             loras: self.lora,
             init_word: self.init_word,
+            concepts: self.concept,
+            class_photos: self.regularization_images,
             output: self.output,
             run_dir: self.run_dir.or(resumed),
             resume,
@@ -250,9 +294,18 @@ impl Train {
                 lr_token: self.lr_token,
                 lr_attention: self.lr_attention,
                 reg_weight: self.reg_weight,
+                lr_weights: self.lr_weights,
+                lora_rank: self.lora_rank,
+                train_text_encoder: self.train_text_encoder.then_some(true),
+                rare_word: self.rare_word,
+                caption: None,
+                flips: self.flips,
+                prior_weight: self.prior_weight,
+                prior_images: self.prior_images,
                 placeholder: self.placeholder,
                 vectors: self.vectors,
                 seed: self.seed,
+                vico: self.ablations.options(),
             },
             checkpoint_every: self.checkpoint_every,
             preview_every: self.preview_every,

@@ -1,5 +1,7 @@
 //! The seam between samplers and models.
 
+use std::borrow::Borrow;
+
 use engine::Tensor;
 
 use crate::{
@@ -18,9 +20,9 @@ pub trait Denoiser {
 }
 
 /// The model alone, guided by text.
-pub struct TextDenoiser<'a> {
-    /// The U-Net.
-    pub unet: &'a UNet,
+pub struct TextDenoiser<U> {
+    /// The U-Net, or a reference to it.
+    pub unet: U,
     /// Contexts: those without condition, then as many with; or one alone, for no
     /// guidance. Each half is one row, or one row a picture.
     pub context: Tensor<3>,
@@ -28,11 +30,11 @@ pub struct TextDenoiser<'a> {
     pub guidance: f64,
 }
 
-impl Denoiser for TextDenoiser<'_> {
+impl<U: Borrow<UNet>> Denoiser for TextDenoiser<U> {
     fn predict(&mut self, latents: Tensor<4>, at: Level) -> Result<Tensor<4>> {
         let guided_pass = self.context.dims()[0] > 1;
         let rows = latents.repeat_dim(0, if guided_pass { 2 } else { 1 });
-        let predicted = self.unet.forward(rows, &[at.timestep], &self.context, &mut Plain);
+        let predicted = self.unet.borrow().forward(rows, &[at.timestep], &self.context, &mut Plain);
         Ok(if guided_pass { guided(predicted, self.guidance) } else { predicted })
     }
 }

@@ -28,6 +28,14 @@ pub enum Error {
         /// Which model it is and what to use instead.
         what: String,
     },
+    /// A model's folder cannot be read or written.
+    #[error("{path}: {reason}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: std::io::Error,
+    },
     /// The CLIP vocabulary could not be used.
     #[error("tokenizer: {0}")]
     Tokenizer(String),

@@ -21,6 +21,7 @@ pub(crate) struct ResnetShape {
 
 /// Norm, SiLU, convolution, twice; the time embedding is added in between and
 /// the input at the end.
+#[derive(Clone)]
 pub(crate) struct Resnet {
     norm1: GroupNorm,
     conv1: Conv2d,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use engine::{
     Device, Int, Tensor,
-    nn::{LayerNorm, Linear, WeightSource},
+    nn::{LayerNorm, Linear, Replace, WeightSource},
     ops::{self, Attention},
 };
 
@@ -13,7 +13,9 @@ use crate::{
     tokenizer::{Chunk, Prompt, WeightedPrompt},
 };
 
-/// Token ids in, context out: the last hidden state after the final norm.
+/// Token ids in, context out: the last hidden state after the final norm. A
+/// copy shares the weights.
+#[derive(Clone)]
 pub struct TextEncoder {
     tokens: Tensor<2>,
     positions: Tensor<2>,
@@ -22,6 +24,7 @@ pub struct TextEncoder {
     quick_gelu: bool,
 }
 
+#[derive(Clone)]
 struct Layer {
     norm1: LayerNorm,
     query: Linear,
@@ -32,6 +35,13 @@ struct Layer {
     up: Linear,
     down: Linear,
     heads: usize,
+}
+
+/// Names of an attention's projections: query, key, value, out.
+const PROJECTIONS: [&str; 4] = ["q_proj", "k_proj", "v_proj", "out_proj"];
+
+fn layer_name(index: usize, part: &str) -> String {
+    format!("text_model.encoder.layers.{index}.{part}")
 }
 
 impl TextEncoder {
@@ -62,6 +72,29 @@ impl TextEncoder {
         })
     }
 
+    /// The same encoder with other projections in its attentions
+    /// (`text_model.encoder.layers.0.self_attn.q_proj`).
+    pub fn replaced(&self, replace: &Replace) -> Self {
+        let mut encoder = self.clone();
+        for (index, layer) in encoder.layers.iter_mut().enumerate() {
+            let projections = [&mut layer.query, &mut layer.key, &mut layer.value, &mut layer.out];
+            for (part, projection) in PROJECTIONS.iter().zip(projections) {
+                let name = layer_name(index, &format!("self_attn.{part}"));
+                if let Some(new) = replace(&name, projection) {
+                    *projection = new;
+                }
+            }
+        }
+        encoder
+    }
+
+    /// The names of the projections in the attentions of an encoder, all from its width
+    /// to its width.
+    pub fn projections(config: &TextConfig) -> Vec<String> {
+        let of = |i| PROJECTIONS.map(|part| layer_name(i, &format!("self_attn.{part}")));
+        (0..config.num_hidden_layers).flat_map(of).collect()
+    }
+
     /// The device it computes on.
     pub fn device(&self) -> Device {
         self.tokens.device()
@@ -75,6 +108,16 @@ impl TextEncoder {
     /// The table's row of a token: where a learned token starts.
     pub fn token_embedding(&self, id: u32) -> Vec<f32> {
         engine::values(self.tokens.clone().narrow(0, id as usize, 1))
+    }
+
+    /// Rows of the table from an id on, `[rows, width]` row-major: those that
+    /// [`add_tokens`](Self::add_tokens) added, if `first` is the model's number of tokens.
+    pub fn tokens_from(&self, first: usize) -> Vec<f32> {
+        let [rows, _] = self.tokens.dims();
+        if first >= rows {
+            return Vec::new();
+        }
+        engine::values(self.tokens.clone().narrow(0, first, rows - first))
     }
 
     /// Adds rows to the table of tokens, `[rows, width]` row-major, and gives
@@ -202,7 +245,7 @@ impl Layer {
         source: &S,
         index: usize,
     ) -> Result<Self, S::Error> {
-        let name = |part: &str| format!("text_model.encoder.layers.{index}.{part}");
+        let name = |part: &str| layer_name(index, part);
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let square = |part: &str| source.linear(&name(part), width, width, true);
         Ok(Self {

@@ -112,6 +112,17 @@ impl Params {
         Self { entries: self.entries.iter().filter_map(part).collect() }
     }
 
+    /// The same parameters under longer names.
+    pub fn prefixed(self, prefix: &str) -> Self {
+        let longer = |(name, param): (String, Param)| (format!("{prefix}{name}"), param);
+        Self { entries: self.entries.into_iter().map(longer).collect() }
+    }
+
+    /// Adds the parameters of another set.
+    pub fn extend(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+    }
+
     /// The same values as leaves that collect gradients.
     pub fn leaves(&self) -> Self {
         let leaf = |param: &Param| Param {

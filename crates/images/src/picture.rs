@@ -59,6 +59,14 @@ impl Picture {
         self.rgb.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0).collect()
     }
 
+    /// The picture with left and right exchanged.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        let rows = self.rgb.chunks_exact(3 * self.width);
+        let rgb = rows.flat_map(|row| row.chunks_exact(3).rev().flatten()).copied().collect();
+        Self::from_rgb(self.width, self.height, rgb)
+    }
+
     /// The width in pixels, at least 1.
     #[must_use]
     pub fn width(&self) -> usize {

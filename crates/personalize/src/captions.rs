@@ -2,7 +2,7 @@
 
 use diffusion::{Placeholder, Prompt, Tokenizer};
 
-use crate::{Error, Result};
+use crate::{Error, Recipe, Result};
 
 /// The "ImageNet small" templates of Textual Inversion (Gal et al. 2022);
 /// `{}` is where the placeholder goes.
@@ -36,12 +36,31 @@ pub const TEMPLATES: [&str; 27] = [
     "a photo of a small {}",
 ];
 
+/// The caption of a picture of a thing's class: 0 is the recipe's own thing, the others
+/// its further concepts.
+///
+/// # Panics
+/// If there is no such concept.
+pub fn of_class(recipe: &Recipe, concept: usize) -> String {
+    let word = match concept.checked_sub(1) {
+        Some(further) => &recipe.concepts[further].init_word,
+        None => &recipe.init_word,
+    };
+    let caption = if recipe.caption.is_empty() { TEMPLATES[0] } else { &recipe.caption };
+    filled(caption, word)
+}
+
+/// A text with another in place of its `{}`.
+pub fn filled(caption: &str, thing: &str) -> String {
+    caption.replace("{}", thing)
+}
+
 /// The caption of a template.
 ///
 /// # Panics
 /// If there is no such template.
 pub fn caption(template: usize, placeholder: &str) -> String {
-    TEMPLATES[template].replace("{}", placeholder)
+    filled(TEMPLATES[template], placeholder)
 }
 
 /// Tokenises a text as it stands, without weights.
@@ -50,7 +69,8 @@ pub fn caption(template: usize, placeholder: &str) -> String {
 /// If the placeholder is not in it, or only beyond what the text encoder takes.
 pub fn plain(tokenizer: &Tokenizer, text: &str, placeholder: Placeholder) -> Result<Prompt> {
     let prompt = tokenizer.encode(text, Some(placeholder))?;
-    if prompt.placeholders.is_empty() {
+    let words = placeholder.vectors == 0 && placeholder.stands_in(text);
+    if prompt.placeholders.is_empty() && !words {
         return Err(Error::Prompt(format!(
             "the prompt \"{text}\" does not hold the placeholder \"{}\" (or only beyond what \
              fits): write it where the object goes",

@@ -20,8 +20,8 @@ const SECOND: &str = ".second";
 pub fn save(path: &Path, adapter: &Adapter, optimizer: &AdamW) -> Result<()> {
     let mut more = BTreeMap::new();
     for (name, moments) in optimizer.moments() {
-        more.insert(format!("{OPTIMIZER}{name}{FIRST}"), moments.first.clone());
-        more.insert(format!("{OPTIMIZER}{name}{SECOND}"), moments.second.clone());
+        more.insert(format!("{OPTIMIZER}{name}{FIRST}"), moments.first.as_slice());
+        more.insert(format!("{OPTIMIZER}{name}{SECOND}"), moments.second.as_slice());
     }
     let kind = ("vico.checkpoint".to_owned(), "training".to_owned());
     adapter.save_with(path, &more, &BTreeMap::from([kind]))

@@ -6,6 +6,8 @@ use diffusion::{layout::to_nchw, vae::Encoder};
 use engine::{Device, Tensor};
 use images::{Filter, Picture};
 
+use crate::{Error, ObjectMask, Reference, Result, draw::Draw};
+
 /// A photo's latent distribution.
 #[derive(Clone, Debug)]
 pub struct Encoded {
@@ -14,6 +16,9 @@ pub struct Encoded {
     mean: Tensor<4>,
     std: Tensor<4>,
     scale: f64,
+    mask: Option<ObjectMask>,
+    /// The photo with left and right exchanged, if the training looks at it so.
+    pub mirrored: Option<Box<Self>>,
 }
 
 impl Encoded {
@@ -29,7 +34,36 @@ impl Encoded {
         let resized = images::resize(photo, width, height, Filter::Bilinear);
         let pixels = engine::tensor(resized.to_unit(), [1, height, width, 3], device);
         let posterior = vae.forward(pixels);
-        Self { path: path.to_owned(), mean: posterior.mean(), std: posterior.std(), scale }
+        let (path, mean, std) = (path.to_owned(), posterior.mean(), posterior.std());
+        Self { path, mean, std, scale, mask: None, mirrored: None }
+    }
+
+    /// With a drawing that is white on the object, as [`images::read_mask`] reads it.
+    ///
+    /// # Errors
+    /// If the object is too small for the photo's latents.
+    pub fn with_mask(mut self, drawing: &Picture) -> Result<Self> {
+        let [_, height, width, _] = self.mean.dims();
+        let mask = ObjectMask::drawn(drawing, width, height);
+        self.mask =
+            Some(
+                mask.ok_or_else(|| Error::Mask {
+                    path: images::mask_path(&self.path),
+                    what: "the object is too small to be seen at this size: paint more of it white"
+                        .into(),
+                })?,
+            );
+        Ok(self)
+    }
+
+    /// What was drawn to be the object.
+    pub fn mask(&self) -> Option<&ObjectMask> {
+        self.mask.as_ref()
+    }
+
+    /// The photo as a reference to draw from.
+    pub fn reference(&self) -> Reference {
+        Reference { latents: self.mode(), mask: self.mask.clone() }
     }
 
     /// Latents drawn from the posterior, as the U-Net wants them:
@@ -64,23 +98,55 @@ impl Encoded {
     }
 }
 
-/// The encoded photos of a training, in the order of their names.
-#[derive(Clone, Debug)]
+/// The encoded photos of a training, each list in the order of their names.
+#[derive(Clone, Debug, Default)]
 pub struct Dataset {
-    /// At least one.
+    /// Of the recipe's own thing, at least one.
     pub photos: Vec<Encoded>,
+    /// Of the recipe's further concepts.
+    pub concepts: Vec<Vec<Encoded>>,
+    /// Pictures of the classes, a list for the recipe's own thing and for each concept;
+    /// none where the training does not look at any.
+    pub classes: Vec<Vec<Encoded>>,
 }
 
 impl Dataset {
-    /// The photo and the reference of a training sample: two different ones
-    /// where there are at least two.
-    pub fn pair(&self, draw: &crate::draw::Draw, name: &str) -> (usize, usize) {
-        let count = self.photos.len();
-        let photo = draw.below(&format!("{name} photo"), count);
-        if count == 1 {
-            return (photo, photo);
+    /// The photos of a training sample and the number of the thing they show.
+    pub fn thing(&self, draw: &Draw, name: &str) -> (usize, &[Encoded]) {
+        match choose(draw, name, 1 + self.concepts.len()) {
+            0 => (0, &self.photos),
+            concept => (concept, &self.concepts[concept - 1]),
         }
-        let step = 1 + draw.below(&format!("{name} reference"), count - 1);
-        (photo, (photo + step) % count)
     }
+
+    /// The pictures of a class for a training sample, and the number of its thing.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn class(&self, draw: &Draw, name: &str) -> (usize, &[Encoded]) {
+        let concept = choose(draw, name, self.classes.len());
+        (concept, &self.classes[concept])
+    }
+}
+
+/// The things are equally likely, whatever the numbers of their photos.
+fn choose(draw: &Draw, name: &str, count: usize) -> usize {
+    if count == 1 { 0 } else { draw.below(&format!("{name} concept"), count) }
+}
+
+/// The photo and the reference of a training sample: two different ones where there are
+/// at least two and it shall not be the `same`.
+pub fn pair<'a>(
+    photos: &'a [Encoded],
+    draw: &Draw,
+    name: &str,
+    same: bool,
+) -> (&'a Encoded, &'a Encoded) {
+    let count = photos.len();
+    let photo = draw.below(&format!("{name} photo"), count);
+    if count == 1 || same {
+        return (&photos[photo], &photos[photo]);
+    }
+    let step = 1 + draw.below(&format!("{name} reference"), count - 1);
+    (&photos[photo], &photos[(photo + step) % count])
 }

@@ -2,6 +2,7 @@
 
 use diffusion::{
     Schedule, Tokenizer,
+    denoise::Denoiser,
     layout::{from_nchw, to_nchw},
     sampler,
     text::TextEncoder,
@@ -13,7 +14,7 @@ use images::Picture;
 
 use crate::{
     Error, Result,
-    methods::{Method, Request},
+    methods::{Method, Request, Sources},
     noise::Stream,
 };
 
@@ -78,19 +79,30 @@ pub enum Start<'a> {
     Picture(&'a Posterior),
 }
 
-/// Draws a job's pictures.
+/// Draws a job's pictures; methods without image attention need no references.
 pub fn generate(
     model: &Model,
     method: &dyn Method,
     job: &Job,
     prompts: &Prompts,
-    reference: Option<&Tensor<4>>,
+    sources: Sources,
+    start: Start,
+    watch: &mut dyn Watch,
+) -> Result<()> {
+    let latents = [job.height / model.factor, job.width / model.factor];
+    let request = Request { unet: model.unet, text: model.text, prompts, job, sources, latents };
+    draw(model, method.denoiser(&request)?.as_mut(), job, start, watch)
+}
+
+/// Draws a job's pictures with a denoiser that knows what to draw.
+pub fn draw(
+    model: &Model,
+    denoiser: &mut dyn Denoiser,
+    job: &Job,
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<()> {
     let plan = job.plan(model.schedule)?;
-    let request = Request { unet: model.unet, text: model.text, prompts, job, reference };
-    let mut denoiser = method.denoiser(&request)?;
     let shape = [model.channels, job.height / model.factor, job.width / model.factor];
     let steps = plan.evaluations();
     for first in (0..job.count).step_by(job.batch) {
@@ -104,7 +116,7 @@ pub fn generate(
         let mut failure = None;
         let result = sampler::sample(
             &plan,
-            denoiser.as_mut(),
+            denoiser,
             plan.start(noise, pictures),
             &mut || stack(rows.iter_mut().map(Row::noise), shape, &device),
             &mut |i, x| {

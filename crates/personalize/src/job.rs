@@ -108,7 +108,8 @@ impl Job {
     ) -> Result<Prompts> {
         let positive = tokenizer.encode_weighted(&self.prompt, Some(placeholder))?;
         let negative = tokenizer.encode_weighted(&self.negative, Some(placeholder))?;
-        if positive.placeholder().is_none() && !without_placeholder {
+        let plain = placeholder.vectors == 0 && placeholder.stands_in(&self.prompt);
+        if positive.placeholder().is_none() && !plain && !without_placeholder {
             let text = placeholder.text;
             return Err(Error::Prompt(format!(
                 "the prompt \"{}\" does not hold the placeholder \"{text}\": write it where the \

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    methods::{NAMES, vico::Rates},
+    methods::{
+        NAMES,
+        vico::{Rates, variant::Variant},
+    },
 };
 
 /// A resolved recipe; it lies in every run folder and in the adapter file.
@@ -39,6 +42,35 @@ pub struct Recipe {
     pub lr_attention: f64,
     /// Weight of the regulariser.
     pub reg_weight: f64,
+    /// Learning rate of weights of the base model, or of a LoRA on them. Custom Diffusion
+    /// counts it for one sample of a step, as its authors do.
+    #[serde(default)]
+    pub lr_weights: f64,
+    /// Rank of the LoRA in which DreamBooth learns; 0 for the weights themselves.
+    #[serde(default)]
+    pub lora_rank: usize,
+    /// The text encoder's weights learn as well.
+    #[serde(default)]
+    pub train_text_encoder: bool,
+    /// A word without much meaning: DreamBooth's name for the thing, the start of Custom
+    /// Diffusion's token.
+    #[serde(default)]
+    pub rare_word: String,
+    /// The caption of every photo, with `{}` for the thing; empty for a choice of templates.
+    #[serde(default)]
+    pub caption: String,
+    /// Half of the photos, by chance, are seen mirrored.
+    #[serde(default)]
+    pub flips: bool,
+    /// Weight of the loss on pictures of the class beside that on the photos; 0 for none.
+    #[serde(default)]
+    pub prior_weight: f64,
+    /// Pictures of the class that the base model draws itself before the first step.
+    #[serde(default)]
+    pub prior_images: usize,
+    /// Further things learned at once, each with photos of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concepts: Vec<Concept>,
     /// AdamW's weight decay, on everything learned.
     pub weight_decay: f64,
     /// Seed of all random numbers.
@@ -47,6 +79,19 @@ pub struct Recipe {
     /// default.
     #[serde(default)]
     pub frozen_weights: FrozenWeights,
+    /// ViCo's switches; left out where they are the paper's.
+    #[serde(default, skip_serializing_if = "Variant::is_default")]
+    pub vico: Variant,
+}
+
+/// A thing that is learned beside the first one.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Concept {
+    /// Text that stands for it in prompts.
+    pub placeholder: String,
+    /// Its class word.
+    pub init_word: String,
 }
 
 /// How frozen weights are kept and multiplied. It decides the last bits of
@@ -104,6 +149,19 @@ const MOST_STEPS: u64 = 1_000_000;
 /// The most vectors of a token: a prompt must have room for other words.
 const MOST_VECTORS: u64 = 32;
 
+/// The largest rank of a LoRA.
+const MOST_RANK: usize = 1024;
+
+/// The rank that diffusers and kohya's program begin with.
+pub const LORA_RANK: usize = 4;
+
+/// diffusers' number of pictures of the class.
+const PRIOR_IMAGES: usize = 100;
+
+/// The kind of [`Recipe::of`] that is DreamBooth in a LoRA; all others are names of
+/// methods.
+pub const DREAMBOOTH_LORA: &str = "dreambooth-lora";
+
 /// The paper's number of vectors; older recipes do not name it.
 fn one() -> usize {
     1
@@ -124,9 +182,19 @@ impl Recipe {
             lr_token: 5e-3,
             lr_attention: 1e-5,
             reg_weight: 5e-4,
+            lr_weights: 0.0,
+            lora_rank: 0,
+            train_text_encoder: false,
+            rare_word: String::new(),
+            caption: String::new(),
+            flips: false,
+            prior_weight: 0.0,
+            prior_images: 0,
+            concepts: Vec::new(),
             weight_decay: 0.01,
             seed: 0,
             frozen_weights: FrozenWeights::default(),
+            vico: Variant::default(),
         }
     }
 
@@ -136,22 +204,78 @@ impl Recipe {
         Self {
             method: "textual-inversion".into(),
             steps: 3000,
-            lr_attention: 0.0,
-            reg_weight: 0.0,
-            ..Self::vico(init_word, size)
+            ..Self::without_attention(init_word, size)
         }
     }
 
-    /// The default recipe of a method.
+    /// Custom Diffusion as its authors trained it: 250 steps of eight samples, half of
+    /// them of the class, at a learning rate of 1e-5 a sample.
+    pub fn custom_diffusion(init_word: &str, size: usize) -> Self {
+        Self {
+            method: "custom-diffusion".into(),
+            steps: 250,
+            lr_token: 1e-5,
+            lr_weights: 1e-5,
+            rare_word: "ktn".into(),
+            caption: "photo of a {}".into(),
+            flips: true,
+            prior_weight: 1.0,
+            prior_images: PRIOR_IMAGES,
+            ..Self::without_attention(init_word, size)
+        }
+    }
+
+    /// DreamBooth of the whole U-Net as diffusers trains it with pictures of the class.
+    pub fn dreambooth(init_word: &str, size: usize) -> Self {
+        Self {
+            method: "dreambooth".into(),
+            steps: 800,
+            batch: 1,
+            lr_token: 0.0,
+            lr_weights: 5e-6,
+            rare_word: "sks".into(),
+            caption: "a photo of {}".into(),
+            prior_weight: 1.0,
+            prior_images: PRIOR_IMAGES,
+            ..Self::without_attention(init_word, size)
+        }
+    }
+
+    /// DreamBooth in a LoRA as diffusers trains it.
+    pub fn dreambooth_lora(init_word: &str, size: usize) -> Self {
+        Self {
+            steps: 500,
+            lr_weights: 1e-4,
+            lora_rank: LORA_RANK,
+            ..Self::dreambooth(init_word, size)
+        }
+    }
+
+    /// ViCo's recipe without image attention.
+    fn without_attention(init_word: &str, size: usize) -> Self {
+        Self { lr_attention: 0.0, reg_weight: 0.0, ..Self::vico(init_word, size) }
+    }
+
+    /// The default recipe of a kind of training, the name of a method
+    /// or [`DREAMBOOTH_LORA`].
     ///
     /// # Errors
-    /// If no method has that name.
-    pub fn of(method: &str, init_word: &str, size: usize) -> Result<Self> {
-        match method {
+    /// If there is none of that name.
+    pub fn of(kind: &str, init_word: &str, size: usize) -> Result<Self> {
+        match kind {
             "vico" => Ok(Self::vico(init_word, size)),
             "textual-inversion" => Ok(Self::textual_inversion(init_word, size)),
+            "custom-diffusion" => Ok(Self::custom_diffusion(init_word, size)),
+            "dreambooth" => Ok(Self::dreambooth(init_word, size)),
+            DREAMBOOTH_LORA => Ok(Self::dreambooth_lora(init_word, size)),
             other => Err(setting("--method", other, &NAMES.join(" or "))),
         }
+    }
+
+    /// Samples an optimizer step looks at, those of the class included.
+    pub fn samples(&self) -> usize {
+        let kinds = if self.prior_weight > 0.0 { 2 } else { 1 };
+        self.batch * self.accumulate * kinds
     }
 
     /// Learning rates for the method.
@@ -171,14 +295,53 @@ impl Recipe {
         rate("--lr-token", self.lr_token)?;
         rate("--lr-attention", self.lr_attention)?;
         rate("--reg-weight", self.reg_weight)?;
+        rate("--lr-weights", self.lr_weights)?;
+        rate("--prior-weight", self.prior_weight)?;
         rate("weight_decay", self.weight_decay)?;
-        let word = &self.placeholder;
-        let plain = |c: char| !c.is_whitespace() && !c.is_control();
-        if word.is_empty() || word.chars().count() > 64 || !word.chars().all(plain) {
-            return Err(setting("--placeholder", word, "1 to 64 characters without spaces"));
+        self.check_variant()?;
+        if self.lora_rank > MOST_RANK {
+            let expected = format!("a whole number up to {MOST_RANK}, 0 for none");
+            return Err(setting("--lora-rank", &self.lora_rank.to_string(), &expected));
+        }
+        if self.prior_weight > 0.0 {
+            whole("--prior-images", self.prior_images as u64, 1000)?;
+        }
+        if !(self.caption.is_empty() || self.caption.contains("{}")) {
+            return Err(setting("caption", &self.caption, "a text with {} for the thing"));
+        }
+        let further = self.concepts.iter().map(|concept| &concept.placeholder);
+        let all: Vec<&String> = [&self.placeholder].into_iter().chain(further).collect();
+        all.iter().try_for_each(|word| placeholder(word))?;
+        match all.iter().enumerate().find(|(i, word)| all[..*i].contains(word)) {
+            Some((_, word)) => {
+                let expected = "another placeholder for each concept";
+                Err(setting("--concept", word, expected))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The switches of ViCo must mean something.
+    fn check_variant(&self) -> Result<()> {
+        if self.method != "vico" && !self.vico.is_default() {
+            let expected = format!("nothing: {} has no image attention", self.method);
+            return Err(setting("[vico]", &self.vico.differences().join(", "), &expected));
+        }
+        if self.vico.detach_reference && self.reg_weight > 0.0 {
+            let expected = "0, since the regulariser acts through the reference stream, which \
+                            --detach-reference cuts off";
+            return Err(setting("--reg-weight", &self.reg_weight.to_string(), expected));
         }
         Ok(())
     }
+}
+
+fn placeholder(word: &str) -> Result<()> {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control();
+    if word.is_empty() || word.chars().count() > 64 || !word.chars().all(plain) {
+        return Err(setting("--placeholder", word, "1 to 64 characters without spaces"));
+    }
+    Ok(())
 }
 
 fn whole(option: &str, value: u64, most: u64) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The training loop's one step, the same for every method.
 
-use diffusion::{Placeholder, Tokenizer, layout::from_nchw};
+use diffusion::{Prompt, Tokenizer, layout::from_nchw};
 use engine::{
     Tensor,
     optim::{AdamW, AdamWConfig},
@@ -9,11 +9,11 @@ use engine::{
 use serde::Serialize;
 
 use crate::{
-    Error, Recipe, Result,
+    Error, ObjectMask, Recipe, Result,
     captions::{self, TEMPLATES},
-    dataset::Dataset,
+    dataset::{Dataset, Encoded, pair},
     draw::Draw,
-    methods::{Batch, Frozen, Method},
+    methods::{self, Batch, Evaluated, Frozen, Method},
 };
 
 /// A training under way.
@@ -72,9 +72,11 @@ impl<'a> Trainer<'a> {
         let mut report = Report { step, loss: 0.0, parts: Default::default(), gradient_norm: 0.0 };
         let share = 1.0 / self.recipe.accumulate as f64;
         for index in 0..self.recipe.accumulate {
-            let batch = self.batch(step, index)?;
-            let evaluated = self.method.evaluate(&self.frozen, &batch);
-            finite_loss(evaluated.loss, step, &batch)?;
+            let mut evaluated = self.evaluate(step, index, Kind::Photos)?;
+            if self.recipe.prior_weight > 0.0 {
+                let class = self.evaluate(step, index, Kind::Class)?;
+                evaluated.add("prior", class, self.recipe.prior_weight);
+            }
             report.loss += evaluated.loss * share;
             for (name, value) in evaluated.parts {
                 *report.parts.entry(name).or_default() += value * share;
@@ -96,12 +98,21 @@ impl<'a> Trainer<'a> {
         Ok(report)
     }
 
+    /// Loss and gradients of a batch, after the loss was found finite.
+    fn evaluate(&self, step: u64, index: usize, kind: Kind) -> Result<Evaluated> {
+        let batch = self.batch(step, index, kind)?;
+        let evaluated = self.method.evaluate(&self.frozen, &batch);
+        finite_loss(evaluated.loss, step, &batch)?;
+        Ok(evaluated)
+    }
+
     /// The samples of a batch; each draws from streams of its own name.
-    fn batch(&self, step: u64, index: usize) -> Result<Batch> {
+    fn batch(&self, step: u64, index: usize, kind: Kind) -> Result<Batch> {
         let mut rows = Vec::new();
         for sample in 0..self.recipe.batch {
             let number = index * self.recipe.batch + sample;
-            rows.push(self.sample(&format!("train step {step} sample {number}"))?);
+            let name = format!("train step {step} {} {number}", kind.word());
+            rows.push(self.sample(&name, kind)?);
         }
         let all = |f: fn(&Row) -> &Tensor<4>| {
             Tensor::cat(rows.iter().map(|row| f(row).clone()).collect(), 0)
@@ -110,29 +121,81 @@ impl<'a> Trainer<'a> {
             latents: all(|r| &r.latents),
             references: all(|r| &r.reference),
             noise: all(|r| &r.noise),
+            masks: rows.iter().map(|r| r.mask.clone()).collect(),
             timesteps: rows.iter().map(|r| r.timestep).collect(),
             prompts: rows.into_iter().map(|r| r.prompt).collect(),
         })
     }
 
-    fn sample(&self, name: &str) -> Result<Row> {
-        let (photo, reference) = self.dataset.pair(&self.draw, name);
-        let (photo, reference) = (&self.dataset.photos[photo], &self.dataset.photos[reference]);
-        let normal = |what: &str, count| self.draw.normal(&format!("{name} {what}"), count);
-        let template = self.draw.below(&format!("{name} caption"), TEMPLATES.len());
-        let placeholder =
-            Placeholder { text: &self.recipe.placeholder, vectors: self.method.token_vectors() };
-        let caption = captions::caption(template, placeholder.text);
+    fn sample(&self, name: &str, kind: Kind) -> Result<Row> {
+        let draw = &self.draw;
+        let (concept, photos) = match kind {
+            Kind::Photos => self.dataset.thing(draw, name),
+            Kind::Class => self.dataset.class(draw, name),
+        };
+        let (photo, reference) = pair(photos, draw, name, self.method.same_reference());
+        let photo = self.mirrored(photo, name);
+        let normal = |what: &str, count| draw.normal(&format!("{name} {what}"), count);
         let latents = photo.sample(normal("latents", photo.len()));
         let [_, h, w, c] = latents.dims();
         let noise = from_nchw(normal("noise", photo.len()), [1, c, h, w], &latents.device());
         Ok(Row {
             latents,
             reference: reference.sample(normal("reference latents", reference.len())),
+            mask: reference.mask().cloned(),
             noise,
-            timestep: self.draw.below(&format!("{name} timestep"), self.frozen.schedule.len()),
-            prompt: self.tokenizer.encode(&caption, Some(placeholder))?,
+            timestep: draw.below(&format!("{name} timestep"), self.frozen.schedule.len()),
+            prompt: match kind {
+                Kind::Photos => self.prompt(name, concept)?,
+                Kind::Class => {
+                    let caption = captions::of_class(self.recipe, concept);
+                    self.tokenizer.encode(&caption, None)?
+                }
+            },
         })
+    }
+
+    /// A photo or its mirror image.
+    fn mirrored<'p>(&self, photo: &'p Encoded, name: &str) -> &'p Encoded {
+        match &photo.mirrored {
+            Some(mirrored) if self.draw.below(&format!("{name} flip"), 2) == 1 => mirrored,
+            _ => photo,
+        }
+    }
+
+    /// A caption for a photo of a thing.
+    fn prompt(&self, name: &str, concept: usize) -> Result<Prompt> {
+        let placeholder = methods::placeholder(self.method.as_ref(), self.recipe, concept);
+        let caption = if self.recipe.caption.is_empty() {
+            let template = self.draw.below(&format!("{name} caption"), TEMPLATES.len());
+            captions::caption(template, placeholder.text)
+        } else {
+            captions::filled(&self.recipe.caption, placeholder.text)
+        };
+        let mut prompt = self.tokenizer.encode(&caption, Some(placeholder))?;
+        // The vectors of the concepts lie one behind the other.
+        let first = concept * placeholder.vectors;
+        prompt.placeholders.iter_mut().for_each(|(_, vector)| *vector += first);
+        Ok(prompt)
+    }
+}
+
+/// What a sample shows.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// A thing that is learned.
+    Photos,
+    /// Something of its class.
+    Class,
+}
+
+impl Kind {
+    /// In the names of random streams.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Photos => "sample",
+            Self::Class => "class",
+        }
     }
 }
 
@@ -145,12 +208,14 @@ pub fn optimizer_config(recipe: &Recipe) -> AdamWConfig {
 struct Row {
     latents: Tensor<4>,
     reference: Tensor<4>,
+    mask: Option<ObjectMask>,
     noise: Tensor<4>,
     timestep: usize,
-    prompt: diffusion::Prompt,
+    prompt: Prompt,
 }
 
-const ADVICE: &str = "lower --lr-token and --lr-attention, or check the base model";
+const ADVICE: &str =
+    "lower the learning rates (--lr-token, --lr-attention, --lr-weights), or check the base model";
 
 fn finite_loss(loss: f64, step: u64, batch: &Batch) -> Result<()> {
     if loss.is_finite() {

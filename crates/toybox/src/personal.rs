@@ -7,11 +7,11 @@ use std::{
 };
 
 use app::{Compute, Event, Events, generate, train};
-use diffusion::{Base, Placeholder, Tokenizer};
+use diffusion::{Base, Tokenizer};
 use engine::values;
 use images::{Filter, Picture, labelled_sheet, read_photo, resize, write_png};
 use personalize::{
-    Adapter,
+    Adapter, Reference,
     masks::MaskView,
     methods::{self, Frozen},
 };
@@ -215,10 +215,9 @@ impl Study<'_> {
         let adapter = Adapter::load(adapter, &device)?;
         let (text, unet, schedule) = (base.text_encoder()?, base.unet()?, base.schedule());
         let recipe = &adapter.info.recipe;
-        let method = methods::learned(recipe, unet.sites(), text.width(), adapter.params.clone())?;
+        let method = methods::learned(recipe, base.configs(), adapter.params.clone())?;
         let tokenizer: Tokenizer = base.tokenizer()?;
-        let placeholder =
-            Placeholder { text: &recipe.placeholder, vectors: method.token_vectors() };
+        let placeholder = methods::placeholder(method.as_ref(), recipe, 0);
         let caption = format!("a photo of {}", recipe.placeholder);
         let prompt = tokenizer.encode(&caption, Some(placeholder))?;
         let frozen = Frozen { text: &text, unet: &unet, schedule: &schedule };
@@ -226,7 +225,8 @@ impl Study<'_> {
         let mut all = Vec::new();
         for photo in photos {
             let latents = encoder.forward(data::tensor(std::slice::from_ref(photo), self.side));
-            let views = method.masks(&frozen, &prompt, &latents.mode(), MASK_TIMESTEP);
+            let views =
+                method.masks(&frozen, &prompt, &Reference::new(latents.mode()), MASK_TIMESTEP);
             all.extend(views.iter().map(|view| overlap(view, &photo.mask, self.side)));
         }
         let count = all.len() as f64;

@@ -3,11 +3,11 @@
 
 use std::{fs, path::Path};
 
-use personalize::Recipe;
+use personalize::{Recipe, methods::vico::variant::Variant, recipe::Concept};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::Options;
+use super::{Options, options::ConceptPhotos};
 use crate::{
     Error, LoraFile, Result,
     run_folder::{Inputs, Outputs, RECIPE_LIMIT, Run},
@@ -26,6 +26,8 @@ pub struct RecipeFile {
 #[serde(default)]
 struct PartOfInputs {
     photos: Option<std::path::PathBuf>,
+    concepts: Vec<std::path::PathBuf>,
+    class_photos: Vec<std::path::PathBuf>,
     base: Option<std::path::PathBuf>,
     loras: Vec<LoraFile>,
 }
@@ -85,6 +87,17 @@ impl RecipeFile {
         options.checkpoint_every = options.checkpoint_every.or(outputs.checkpoint_every);
         options.preview_every = options.preview_every.or(outputs.preview_every);
         options.without_photos |= outputs.without_photos;
+        if options.concepts.is_empty() {
+            let concepts = self.recipe.get("concepts").cloned();
+            let concepts: Vec<Concept> =
+                concepts.and_then(|list| list.try_into().ok()).unwrap_or_default();
+            let both = inputs.concepts.iter().cloned().zip(concepts);
+            options.concepts =
+                both.map(|(photos, concept)| ConceptPhotos { photos, concept }).collect();
+        }
+        if options.class_photos.is_empty() {
+            options.class_photos.clone_from(&inputs.class_photos);
+        }
         if options.loras.is_empty() {
             options.loras.clone_from(&inputs.loras);
         }
@@ -117,10 +130,18 @@ fn overlay(table: &mut Table, with: &Table) {
 
 /// Every key that a recipe may have, with some value.
 fn example() -> Table {
+    let concept = Concept { placeholder: "<b>".into(), init_word: "dog".into() };
     let run = Run {
-        recipe: Recipe::vico("toy", 512),
+        // A recipe without switches or concepts does not write them down.
+        recipe: Recipe {
+            concepts: vec![concept],
+            vico: Variant { zero_init: true, ..Variant::default() },
+            ..Recipe::vico("toy", 512)
+        },
         inputs: Inputs {
             photos: "photos".into(),
+            concepts: vec!["concept".into()],
+            class_photos: vec!["class".into()],
             base: "model".into(),
             loras: vec![LoraFile { path: "lora".into(), weight: 1.0 }],
             base_fingerprint: String::new(),
@@ -181,6 +202,7 @@ mod tests {
             ("[recipes]", "recipes", "recipe"),
             ("[outputs]\npreview_prompt = []", "outputs.preview_prompt", "outputs.preview_prompts"),
             ("[inputs]\nlora = []", "inputs.lora", "inputs.loras"),
+            ("[recipe.vico]\nmasks = true", "recipe.vico.masks", "recipe.vico.mask"),
         ] {
             let refused = parse(text).err().unwrap().to_string();
             let expected = format!("r.toml: unknown key {unknown}; the nearest is {nearest}");
@@ -196,7 +218,10 @@ mod tests {
         file.fill(&mut options);
         assert_eq!(options.init_word.as_deref(), Some("toy"));
         assert_eq!(options.loras.len(), 1);
-        assert_eq!(file.over(&Recipe::vico("dog", 64)).unwrap(), Recipe::vico("toy", 512));
+        let mut recipe = file.over(&Recipe::vico("dog", 64)).unwrap();
+        assert_eq!(std::mem::take(&mut recipe.concepts).len(), 1);
+        assert!(std::mem::take(&mut recipe.vico).zero_init);
+        assert_eq!(recipe, Recipe::vico("toy", 512));
     }
 
     #[test]

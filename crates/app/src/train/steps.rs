@@ -7,11 +7,11 @@ use personalize::{
     adapter::{Info, Photo},
     checkpoint,
     dataset::Dataset,
-    methods::{self, Method},
+    methods::{self, Method, Start},
     trainer::Trainer,
 };
 
-use super::{Logged, preview::Preview};
+use super::{Logged, class, preview::Preview};
 use crate::{
     Event, Events, Result, VERSION, adapter_file,
     estimate::{peak_memory, size_text, time_text},
@@ -28,17 +28,14 @@ pub(super) struct Parts<'a> {
     pub schedule: &'a Schedule,
 }
 
-/// Passes of the U-Net that a training step of one sample amounts to: two
-/// streams forward, both again and backward in the replay.
-const PASSES_PER_STEP: f64 = 6.5;
-
 /// Times one pass of the U-Net and says how long the steps after `taken` will
-/// take.
+/// take, and so many pictures of the class before them.
 pub(super) fn time(
     base: &Base,
     unet: &UNet,
     recipe: &Recipe,
     taken: u64,
+    class_pictures: usize,
     device: &Device,
 ) -> String {
     let (text, vae) = (&base.configs().text, &base.configs().vae);
@@ -51,24 +48,28 @@ pub(super) fn time(
     let start = std::time::Instant::now();
     engine::values(unet.forward(latents, &[0.0], &context, &mut diffusion::unet::Plain));
     let samples = (recipe.batch * recipe.accumulate) as f64;
-    let step = start.elapsed().as_secs_f64() * PASSES_PER_STEP * samples;
+    let pass = start.elapsed().as_secs_f64();
+    let step = pass * methods::passes(recipe) * samples;
     let left = recipe.steps.saturating_sub(taken) as f64;
-    format!("about {} a step, {} in all", time_text(step), time_text(step * left))
+    let steps = format!("about {} a step, {} in all", time_text(step), time_text(step * left));
+    if class_pictures == 0 {
+        return steps;
+    }
+    let drawing = pass * (class::PASSES * class_pictures) as f64;
+    format!("{steps}, and {} to draw {class_pictures} pictures of the class", time_text(drawing))
 }
 
 impl Parts<'_> {
     pub fn method(
         &self,
         resumed: Option<(Adapter, AdamW)>,
-        device: &Device,
     ) -> Result<(Box<dyn Method>, Option<AdamW>)> {
         if let Some((adapter, optimizer)) = resumed {
-            let method = adapter_file::method(&adapter, self.unet.sites(), self.text.width())?;
+            let method = adapter_file::method(&adapter, self.base.configs())?;
             return Ok((method, Some(optimizer)));
         }
-        let recipe = &self.run.recipe;
-        let token = self.text.token_embedding(self.tokenizer.single(&recipe.init_word)?);
-        Ok((methods::fresh(recipe, self.unet.sites(), token, device)?, None))
+        let start = Start { base: self.base, tokenizer: self.tokenizer, text: self.text };
+        Ok((methods::fresh(&self.run.recipe, &start)?, None))
     }
 
     pub fn steps(
@@ -111,6 +112,11 @@ impl Parts<'_> {
         let adapter = self.adapter(trainer, dataset);
         adapter.save(&outputs.adapter)?;
         logged.event(&Event::Wrote(outputs.adapter.clone()));
+        let learned_parts = trainer.method.parts();
+        if !learned_parts.is_empty() {
+            self.base.save_with(&outputs.model(), &learned_parts)?;
+            logged.event(&Event::Wrote(outputs.model()));
+        }
         if let Some(bytes) = peak_memory() {
             (logged as &mut dyn Events).note(format!("peak memory {}", size_text(bytes)));
         }
@@ -153,7 +159,7 @@ impl Parts<'_> {
         Ok(checkpoint::save(&state, &adapter, &trainer.optimizer)?)
     }
 
-    pub fn placeholder(&self, method: &dyn Method) -> Placeholder<'_> {
-        Placeholder { text: &self.run.recipe.placeholder, vectors: method.token_vectors() }
+    pub fn placeholder<'m>(&'m self, method: &'m dyn Method) -> Placeholder<'m> {
+        methods::placeholder(method, &self.run.recipe, 0)
     }
 }

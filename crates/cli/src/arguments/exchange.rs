@@ -61,16 +61,18 @@ impl Import {
     }
 }
 
-/// vico-official writes token and image attention for the authors' program; the
+/// vico-official writes token and image attention for the authors' program,
+/// custom-diffusion projections and tokens for diffusers, kohya-lora a LoRA; the
 /// others the token alone, as a textual-inversion embedding.
 #[derive(Args)]
 pub struct Export {
     /// Adapter, or an embedding of any program
     input: PathBuf,
-    /// vico-official, diffusers, kohya or a1111
+    /// vico-official, custom-diffusion, kohya-lora, diffusers, kohya or a1111
     #[arg(long, value_name = "NAME")]
     format: export::Format,
-    /// The file to write: .safetensors, .pt or .bin; a folder for vico-official
+    /// The file to write: .safetensors, .pt or .bin; a folder for vico-official and
+    /// custom-diffusion
     #[arg(long, short, value_name = "FILE|DIR")]
     output: PathBuf,
     /// Word under which the other program knows it [default: the placeholder]

@@ -117,7 +117,8 @@ fn words_that_other_programs_cannot_take() {
     let said = export(&[&diffusers[..], &["--word", "*"]].concat()).done().said();
     assert!(said.contains("warning") && said.contains("refuses"), "{said}");
     export(&["--format", "diffusers", "--output", "e.zip"]).failed(2, &["e.zip", ".safetensors"]);
-    export(&["--format", "comfy", "--output", "e.pt"]).failed(2, &["vico-official, diffusers"]);
+    export(&["--format", "comfy", "--output", "e.pt"])
+        .failed(2, &["vico-official, custom-diffusion"]);
 }
 
 fn embedding(name: &str) -> PathBuf {

@@ -1,5 +1,6 @@
 //! The program as its users run it, on the small golden model.
 
+mod ablations;
 mod architecture;
 mod documents;
 mod drawing;
@@ -8,10 +9,12 @@ mod full_size;
 mod hub;
 mod hub_server;
 mod loras;
+mod methods;
 mod mistakes;
 mod prompts;
 mod recipes;
 mod sd2;
+mod subjects;
 mod training;
 mod vico;
 mod weights;

@@ -189,5 +189,5 @@ fn textual_inversion_learns_the_token_alone() {
     again
         .train(&["--method", "textual-inversion", "--lr-attention", "1e-4"])
         .failed(2, &["--lr-attention"]);
-    again.train(&["--method", "dreambooth"]).failed(2, &["textual-inversion"]);
+    again.train(&["--method", "dreambath"]).failed(2, &["textual-inversion"]);
 }

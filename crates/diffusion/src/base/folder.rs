@@ -1,11 +1,12 @@
 //! Models in diffusers' folder layout, on disk or inside the program.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use formats::TensorFile;
+use formats::{TensorFile, atomic_write};
 use serde_json::Value;
 
 use super::{Configs, Files, refuse};
@@ -32,6 +33,48 @@ impl<'a> Folder<'a> {
         match self {
             Self::Disk(path) | Self::Inside(path, _) => path,
         }
+    }
+
+    /// The paths of the files in its own subfolders, and of the few beside these that
+    /// belong to a model.
+    pub fn files(self) -> io::Result<Vec<String>> {
+        let folder = match self {
+            Self::Disk(folder) => folder,
+            Self::Inside(_, files) => {
+                return Ok(files.iter().map(|(name, _)| (*name).to_owned()).collect());
+            }
+        };
+        let mut found: Vec<String> = [INDEX, RECOMMENDED]
+            .into_iter()
+            .filter(|name| self.has(name))
+            .map(Into::into)
+            .collect();
+        for part in std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()? {
+            if !part.path().is_dir() {
+                continue;
+            }
+            for file in std::fs::read_dir(part.path())?.collect::<Result<Vec<_>, _>>()? {
+                if file.path().is_file() {
+                    let (part, file) = (part.file_name(), file.file_name());
+                    found.push(format!("{}/{}", part.display(), file.display()));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Copies a file to another place, whole or not at all.
+    pub fn copy(self, name: &str, to: &Path) -> Result<()> {
+        let write = |out: &mut dyn io::Write| match self {
+            Self::Disk(folder) => {
+                io::copy(&mut std::fs::File::open(folder.join(name))?, out).map(drop)
+            }
+            Self::Inside(_, files) => {
+                out.write_all(Self::find(files, name).ok_or(io::ErrorKind::NotFound)?)
+            }
+        };
+        Ok(atomic_write(to, write)?)
     }
 
     fn find(files: Inside, name: &str) -> Option<&'static [u8]> {
@@ -73,7 +116,7 @@ impl<'a> Folder<'a> {
         String::from_utf8(bytes).map_err(|_| wrong("not UTF-8".into(), "text"))
     }
 
-    fn json(self, name: &str) -> Result<(Value, PathBuf)> {
+    pub fn json(self, name: &str) -> Result<(Value, PathBuf)> {
         let text = self.text(name, JSON_LIMIT)?;
         let path = self.path().join(name);
         match serde_json::from_str(&text) {
@@ -148,7 +191,7 @@ pub const CONFIGS: [&str; 4] = [
 /// Files that are read where there are any.
 pub const OPTIONAL: [&str; 5] = [INDEX, MERGES, RECOMMENDED, TOKENS[0], TOKENS[1]];
 
-const INDEX: &str = "model_index.json";
+pub(super) const INDEX: &str = "model_index.json";
 
 /// The names that the weights of each part may have, the best first.
 pub const WEIGHTS: [[&str; 3]; 3] = [

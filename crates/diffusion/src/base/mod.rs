@@ -3,6 +3,7 @@
 
 pub mod folder;
 mod refuse;
+mod save;
 mod single;
 
 pub use folder::{Inside, RECOMMENDED};
@@ -14,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Device, nn::Frozen};
+use engine::{Device, nn::Frozen, params::Params};
 use formats::TensorFile;
 use sha2::{Digest, Sha256};
 
@@ -25,7 +26,7 @@ use crate::{
     text::TextEncoder,
     unet::UNet,
     vae,
-    weights::{Count, Weights, compvis},
+    weights::{Collecting, Count, Weights, compvis},
 };
 
 /// Configurations of the parts of a model.
@@ -62,6 +63,8 @@ struct Files {
 /// A Stable Diffusion 1.x or 2.x model that was found, checked, and not yet loaded.
 pub struct Base {
     path: PathBuf,
+    /// The files of a model that is part of the program.
+    inside: Option<Inside>,
     configs: Configs,
     /// The tokenizer's merges, where the model has its own.
     merges: Option<String>,
@@ -105,6 +108,10 @@ impl Base {
         let keep = |name: &str| name.to_owned();
         Ok(Self {
             path: folder.path().to_owned(),
+            inside: match folder {
+                Folder::Inside(_, files) => Some(files),
+                Folder::Disk(_) => None,
+            },
             text: Weights::new(files.text, "", keep, device),
             unet: Weights::new(files.unet, "", keep, device),
             vae: Weights::new(files.vae, "", keep, device),
@@ -139,6 +146,7 @@ impl Base {
         };
         Ok(Self {
             path: path.to_owned(),
+            inside: None,
             text,
             unet: weights("model.diffusion_model.", Box::new(move |n| compvis::unet(&unet, n))),
             vae: weights("first_stage_model.", Box::new(move |n| compvis::vae(&vae, n))),
@@ -270,6 +278,29 @@ impl Base {
     /// Loads the U-Net.
     pub fn unet(&self) -> Result<UNet> {
         UNet::build(&self.configs.unet, &self.unet)
+    }
+
+    /// The values of a weight of the U-Net by diffusers' name, row-major, LoRAs merged.
+    ///
+    /// # Errors
+    /// If there is none of that name and shape.
+    pub fn unet_weight(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.unet.values(name, shape)
+    }
+
+    /// All weights of the U-Net by diffusers' names, for a training of them; 1x1
+    /// convolutions are matrices.
+    pub fn unet_params(&self) -> Result<Params> {
+        let source = Collecting::new(&self.unet);
+        UNet::build(&self.configs.unet, &source)?;
+        Ok(source.into_params())
+    }
+
+    /// All weights of the text encoder by transformers' names.
+    pub fn text_params(&self) -> Result<Params> {
+        let source = Collecting::new(&self.text);
+        TextEncoder::build(&self.configs.text, &source)?;
+        Ok(source.into_params())
     }
 
     /// Loads the encoding half of the VAE.

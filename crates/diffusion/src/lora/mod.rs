@@ -3,6 +3,7 @@
 
 mod alpha;
 mod names;
+mod write;
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,7 @@ use self::{
 use crate::{Error, Result};
 
 pub use names::Part;
+pub use write::{Factors, write_kohya};
 
 /// What PEFT puts before every name when it saves a model by itself.
 const PEFT_PREFIX: &str = "base_model.model.";

@@ -79,6 +79,15 @@ pub struct Placeholder<'a> {
     pub text: &'a str,
     /// Number of learned vectors, each of which takes one position.
     pub vectors: usize,
+    /// Plain words behind them, such as a rare word and a class word; often none.
+    pub words: &'a str,
+}
+
+impl Placeholder<'_> {
+    /// Whether a prompt holds it.
+    pub fn stands_in(&self, prompt: &str) -> bool {
+        !occurrences(prompt, self.text, char::is_alphanumeric).is_empty()
+    }
 }
 
 impl Tokenizer {
@@ -169,6 +178,9 @@ impl Tokenizer {
                     at: found.start,
                     joined: vector > 0,
                 }));
+                let words = pieces.len();
+                self.words(placeholder.words, 0..placeholder.words.len(), &mut pieces)?;
+                pieces[words..].iter_mut().for_each(|piece| piece.at = found.start);
                 at = found.end;
             }
         }
@@ -176,13 +188,23 @@ impl Tokenizer {
         Ok(pieces)
     }
 
+    /// The ids of a text, without start and end.
+    pub fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        let mut pieces = Vec::new();
+        self.words(text, 0..text.len(), &mut pieces)?;
+        Ok(pieces.into_iter().map(|piece| piece.id).collect())
+    }
+
+    /// The id of a piece as the vocabulary writes it: `toy</w>`, `ktn`.
+    pub fn piece(&self, piece: &str) -> Option<u32> {
+        self.bpe.token_to_id(piece)
+    }
+
     /// The id of a word that is exactly one token.
     pub fn single(&self, word: &str) -> Result<u32> {
-        let mut pieces = Vec::new();
-        self.words(word, 0..word.len(), &mut pieces)?;
-        match pieces.as_slice() {
-            [one] => Ok(one.id),
-            _ => Err(Error::NotOneToken { word: word.to_owned(), count: pieces.len() }),
+        match self.ids(word)?[..] {
+            [one] => Ok(one),
+            ref several => Err(Error::NotOneToken { word: word.to_owned(), count: several.len() }),
         }
     }
 

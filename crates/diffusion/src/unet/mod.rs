@@ -13,12 +13,12 @@ mod time;
 mod transformer;
 
 use engine::{
-    Tensor,
-    nn::{Conv2d, GroupNorm, Precision},
+    Device, Tensor,
+    nn::{Conv2d, GroupNorm, Precision, Replace},
     ops,
 };
 
-pub use block::Block;
+pub use block::{Block, Frame};
 pub use processor::{Plain, Processor};
 pub use replay::{Recording, Replay};
 pub use site::{Part, Site, sites};
@@ -28,7 +28,8 @@ use site::is_cross;
 use time::TimeEmbedding;
 use transformer::Transformer;
 
-/// The frozen U-Net.
+/// The U-Net, as a rule frozen. A copy shares the weights.
+#[derive(Clone)]
 pub struct UNet {
     time: TimeEmbedding,
     steps: Vec<Step>,
@@ -39,6 +40,7 @@ pub struct UNet {
 
 /// A stretch of layers between two places where the skip stack is touched;
 /// also the unit of block-wise replay.
+#[derive(Clone)]
 struct Step {
     /// Begins by joining the top of the skip stack to its input.
     pops: bool,
@@ -47,6 +49,7 @@ struct Step {
     layers: Vec<Layer>,
 }
 
+#[derive(Clone)]
 enum Layer {
     Conv(Conv2d),
     Resnet(Box<Resnet>),
@@ -59,6 +62,18 @@ impl UNet {
     /// The transformers in order of computation.
     pub fn sites(&self) -> &[Site] {
         &self.sites
+    }
+
+    /// The same U-Net with other projections (diffusers' names, such as
+    /// `mid_block.attentions.0.transformer_blocks.0.attn2.to_k`) in its attentions.
+    pub fn replaced(&self, replace: &Replace) -> Self {
+        let mut unet = self.clone();
+        for layer in unet.steps.iter_mut().flat_map(|step| &mut step.layers) {
+            if let Layer::Transformer(transformer) = layer {
+                **transformer = transformer.replaced(replace);
+            }
+        }
+        unet
     }
 
     /// Predicts the noise in `x`.
@@ -109,7 +124,7 @@ impl UNet {
         count: usize,
         see: &mut dyn FnMut(&Tensor<4>),
     ) -> Tensor<4> {
-        let time = self.time_rows(timesteps, &x);
+        let time = self.time_rows(timesteps, x.dims()[0], &x.device());
         let mut skips = Vec::new();
         let mut h = x;
         for step in &self.steps[..count] {
@@ -124,12 +139,12 @@ impl UNet {
     }
 
     /// The time embedding with its SiLU: one row for all samples or one each.
-    fn time_rows(&self, timesteps: &[f64], x: &Tensor<4>) -> Tensor<2> {
+    fn time_rows(&self, timesteps: &[f64], samples: usize, device: &Device) -> Tensor<2> {
         assert!(
-            timesteps.len() == 1 || timesteps.len() == x.dims()[0],
+            timesteps.len() == 1 || timesteps.len() == samples,
             "one timestep for all or one a sample"
         );
-        ops::silu(self.time.forward(timesteps, &x.device()))
+        ops::silu(self.time.forward(timesteps, device))
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! [`UNet::record`] runs forward without a tape and keeps the inputs of the
 //! steps. [`UNet::replay`] walks back, running one step at a time again with a
-//! tape. Memory is the steps' inputs and the tape of one step.
+//! tape. Memory is the steps' inputs and the tape of one step. The U-Net that is
+//! replayed may have leaves where the recorded one had constants of the same values:
+//! so its own weights learn.
 
 use engine::{
     Tensor,
@@ -16,7 +18,8 @@ use super::{Plain, Processor, Step, UNet};
 /// gave it.
 pub struct Recording {
     inputs: Vec<Stored<4>>,
-    time: Tensor<2>,
+    timesteps: Vec<f64>,
+    samples: usize,
     context: Tensor<3>,
 }
 
@@ -26,8 +29,14 @@ pub trait Replay: Processor {
     /// together with the gradients that arrive there from outside the U-Net.
     fn seeds(&mut self, seeds: &mut Seeds);
 
-    /// Takes the gradients of its own leaves in that step.
+    /// Takes the gradients of its own leaves in that step, and of the U-Net's.
     fn collect(&mut self, gradients: &mut Gradients);
+
+    /// Something is learned before the first transformer too, or in the time embedding:
+    /// the way back goes to the very beginning.
+    fn everywhere(&self) -> bool {
+        false
+    }
 }
 
 /// Nothing of its own on the way back.
@@ -52,11 +61,12 @@ impl UNet {
         until: Option<usize>,
     ) -> (Tensor<4>, Recording) {
         let count = until.map_or(self.steps.len(), |site| self.steps_until(site));
-        let time = self.time_rows(timesteps, &x);
+        let samples = x.dims()[0];
         let mut inputs = Vec::with_capacity(count);
         let mut keep = |h: &Tensor<4>| inputs.push(Stored::new(h, self.precision));
         let out = self.walk(x, timesteps, context, processor, count, &mut keep);
-        (out, Recording { inputs, time, context: context.clone() })
+        let (timesteps, context) = (timesteps.to_vec(), context.clone());
+        (out, Recording { inputs, timesteps, samples, context })
     }
 
     /// Sends gradients back through a recorded pass and returns the gradient
@@ -72,13 +82,17 @@ impl UNet {
         seed: Option<Tensor<4>>,
         processor: &mut dyn Replay,
     ) -> Tensor<3> {
-        let Recording { mut inputs, time, context } = recording;
+        let Recording { mut inputs, timesteps, samples, context } = recording;
+        let everywhere = processor.everywhere();
+        let time = self.time_rows(&timesteps, samples, &context.device());
+        let mut time_gradient = everywhere.then(|| time.zeros_like().inner());
         let mut context_gradient = context.zeros_like();
         let mut seed = seed;
         // Gradients of the skips, in the order in which the encoder gave them.
         let mut skips: Vec<Option<Tensor<4>>> = Vec::new();
-        // Before the first transformer nothing is learned.
-        let first = self.steps.iter().position(|s| s.sites().next().is_some()).unwrap_or(0);
+        // Before the first transformer nothing is learned, as a rule.
+        let transformer = self.steps.iter().position(|s| s.sites().next().is_some());
+        let first = if everywhere { 0 } else { transformer.unwrap_or(0) };
         let skip_inputs = self.skip_inputs();
         while inputs.len() > first
             && let Some(h) = inputs.pop()
@@ -88,11 +102,12 @@ impl UNet {
             if step.pushes {
                 seed = sum(seed, skips.pop().flatten());
             }
-            // The first step needs the gradients of its context only.
+            // The first step's input needs no gradient.
             let start = |x: &Stored<4>| if i > first { leaf(&x.load()) } else { x.load() };
             let (h, skip) = (start(&h), skip_inputs[i].map(|j| start(&inputs[j])));
             let text = leaf(&context);
-            let out = step.forward(h.clone(), skip.clone(), &time, &text, processor);
+            let clock = if everywhere { leaf(&time) } else { time.clone() };
+            let out = step.forward(h.clone(), skip.clone(), &clock, &text, processor);
             let mut seeds = Seeds::default();
             if let Some(seed) = seed.take() {
                 seeds.add(out, seed);
@@ -106,7 +121,15 @@ impl UNet {
             if let Some(gradient) = gradients.take(&text) {
                 context_gradient = context_gradient + gradient;
             }
+            if let (Some(sum), Some(gradient)) = (&mut time_gradient, gradients.take(&clock)) {
+                *sum = sum.clone() + gradient;
+            }
             processor.collect(&mut gradients);
+        }
+        if let Some(gradient) = time_gradient {
+            let mut seeds = Seeds::default();
+            seeds.add(time, gradient);
+            processor.collect(&mut seeds.backward());
         }
         context_gradient
     }

@@ -30,6 +30,14 @@ pub struct Site {
     pub original: String,
 }
 
+impl Site {
+    /// Name of its block in diffusers' files, whose attentions are `attn1` (to itself)
+    /// and `attn2` (to the text).
+    pub fn block_name(&self) -> String {
+        format!("{}.transformer_blocks.0", self.diffusers)
+    }
+}
+
 /// The transformers of a U-Net in the order of computation, by its
 /// configuration alone.
 pub fn sites(config: &UNetConfig) -> Vec<Site> {

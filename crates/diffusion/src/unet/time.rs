@@ -7,6 +7,7 @@ use engine::{
 use crate::config::UNetConfig;
 
 /// Sinusoids of the timestep, then a two-layer MLP.
+#[derive(Clone)]
 pub(super) struct TimeEmbedding {
     first: Linear,
     second: Linear,

@@ -1,6 +1,6 @@
 use engine::{
     Tensor,
-    nn::{GroupNorm, Linear, WeightSource},
+    nn::{GroupNorm, Linear, Replace, WeightSource},
     ops,
 };
 
@@ -8,6 +8,7 @@ use super::{Block, Processor, Site};
 
 /// Group norm, projection in, one transformer block over the pixels, projection
 /// out, and the input added.
+#[derive(Clone)]
 pub(super) struct Transformer {
     pub site: Site,
     norm: GroupNorm,
@@ -27,7 +28,7 @@ impl Transformer {
         context: usize,
     ) -> Result<Self, S::Error> {
         let (name, width) = (&site.diffusers, site.channels);
-        let block = format!("{name}.transformer_blocks.0");
+        let block = site.block_name();
         Ok(Self {
             norm: source.group_norm(&format!("{name}.norm"), groups, width, EPSILON)?,
             project_in: source.linear(&format!("{name}.proj_in"), width, width, true)?,
@@ -35,6 +36,11 @@ impl Transformer {
             project_out: source.linear(&format!("{name}.proj_out"), width, width, true)?,
             site,
         })
+    }
+
+    pub fn replaced(&self, replace: &Replace) -> Self {
+        let block = self.block.replaced(&self.site.block_name(), replace);
+        Self { block, ..self.clone() }
     }
 
     /// # Shapes

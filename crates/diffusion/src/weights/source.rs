@@ -121,7 +121,7 @@ impl Weights {
 
     /// Values of a weight, row-major, after its shape was found to be one of
     /// `shapes` and its values finite.
-    fn read(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
+    pub(super) fn read(&self, name: &str, shapes: &[&[usize]]) -> Result<Vec<f32>> {
         let (module, third) = (name.strip_suffix(".weight"), (self.third)(name));
         let name = self.locate(name);
         let mut values = match third {
@@ -159,6 +159,14 @@ impl Weights {
         self.file.expect_shape(name, &all)?;
         let count: usize = shape.iter().product();
         Ok(self.file.f32(name)?[third * count..][..count].to_vec())
+    }
+
+    /// Values of a weight of exactly this shape, row-major, with LoRAs merged.
+    ///
+    /// # Errors
+    /// If the model has none of that name or shape, or one that is not finite.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.read(name, &[shape])
     }
 
     /// The name under which the file holds a weight: the usual one, or the other.

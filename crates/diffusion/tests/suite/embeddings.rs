@@ -97,7 +97,7 @@ fn an_added_word_is_its_vectors() {
     let base = tiny();
     let (mut tokenizer, mut text) = (base.tokenizer().unwrap(), base.text_encoder().unwrap());
     let two = load("a1111.pt");
-    let star = Placeholder { text: "*", vectors: 2 };
+    let star = Placeholder { text: "*", vectors: 2, words: "" };
     let learned = engine::tensor(two.values.clone(), [2, 16], &engine::cpu());
     let prompt = tokenizer.encode("a photo of *, red", Some(star)).unwrap();
     let expected = engine::values(text.forward(&[prompt], Some(learned.clone())));
@@ -116,7 +116,7 @@ fn added_words_stand_alone_and_the_longest_wins() {
     tokenizer.add_word("cat", 50000..50001);
     tokenizer.add_word("cat-two", 50001..50003);
     let added = |prompt: &str| -> Vec<(usize, u32)> {
-        let star = Placeholder { text: "*", vectors: 1 };
+        let star = Placeholder { text: "*", vectors: 1, words: "" };
         let ids = tokenizer.encode(prompt, Some(star)).unwrap().ids;
         ids.into_iter().enumerate().filter(|(_, id)| *id >= 50000).collect()
     };

@@ -46,7 +46,7 @@ fn with(lora: &str, weight: f64) -> Base {
 
 /// A context and the noise that the U-Net finds with it.
 fn outputs(base: &Base) -> [Vec<f32>; 2] {
-    let star = Placeholder { text: "*", vectors: 1 };
+    let star = Placeholder { text: "*", vectors: 1, words: "" };
     let prompt = base.tokenizer().unwrap().encode("a photo of a toy", Some(star)).unwrap();
     let context = base.text_encoder().unwrap().forward(&[prompt], None);
     let wave: Vec<f32> = (0..16 * 16 * 4).map(|i| (i as f32 * 0.37).sin()).collect();

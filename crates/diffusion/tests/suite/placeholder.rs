@@ -2,7 +2,7 @@ use diffusion::{Placeholder, Prompt};
 
 use super::tiny;
 
-const STAR: Placeholder = Placeholder { text: "*", vectors: 1 };
+const STAR: Placeholder = Placeholder { text: "*", vectors: 1, words: "" };
 
 fn encode(prompt: &str, placeholder: Placeholder) -> Prompt {
     tiny().tokenizer().unwrap().encode(prompt, Some(placeholder)).unwrap()
@@ -31,14 +31,14 @@ fn every_placeholder_of_a_prompt_is_found() {
 
 #[test]
 fn a_placeholder_of_letters_is_a_word_of_its_own() {
-    let toy = Placeholder { text: "mytoy", vectors: 1 };
+    let toy = Placeholder { text: "mytoy", vectors: 1, words: "" };
     assert_eq!(encode("a photo of mytoy, please", toy).placeholders, [(4, 0)]);
     assert!(encode("a photo of mytoys", toy).placeholders.is_empty());
 }
 
 #[test]
 fn vectors_of_a_placeholder_take_a_position_each() {
-    let prompt = encode("a * here", Placeholder { text: "*", vectors: 3 });
+    let prompt = encode("a * here", Placeholder { text: "*", vectors: 3, words: "" });
     assert_eq!(prompt.placeholders, [(2, 0), (3, 1), (4, 2)]);
     assert_eq!(prompt.end_of_text, 6);
 }

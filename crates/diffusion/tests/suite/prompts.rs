@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::open;
 
-const STAR: Placeholder = Placeholder { text: "*", vectors: 1 };
+const STAR: Placeholder = Placeholder { text: "*", vectors: 1, words: "" };
 
 fn cases(kind: &str) -> Vec<Value> {
     let path = golden::fixture("prompts/prompts.json");
@@ -135,7 +135,7 @@ fn prompts_without_end_are_refused() {
     let error = tokenizer.encode_weighted(&"sand ".repeat(2401), None).unwrap_err();
     assert!(error.is_usage() && error.to_string().contains("2400 tokens"), "{error}");
     assert_eq!(tokenizer.encode_weighted(&"sand ".repeat(2400), None).unwrap().chunks().len(), 32);
-    let huge = Placeholder { text: "*", vectors: 76 };
+    let huge = Placeholder { text: "*", vectors: 76, words: "" };
     let error = tokenizer.encode_weighted("a *", Some(huge)).unwrap_err();
     assert!(error.to_string().contains("76 vectors"), "{error}");
 }

@@ -1,4 +1,4 @@
-use super::{Linear, Precision, WeightSource};
+use super::{Linear, Precision, Replace, WeightSource};
 use crate::{
     Tensor,
     ops::{self, Attention, KeyMask},
@@ -45,6 +45,21 @@ impl CrossAttention {
             heads,
             precision: source.precision(),
         })
+    }
+
+    /// The same layer, whose name in the model is `name`, with other projections.
+    pub fn replaced(&self, name: &str, replace: &Replace) -> Self {
+        let new = |part: &str, old: &Linear| {
+            replace(&format!("{name}.{part}"), old).unwrap_or_else(|| old.clone())
+        };
+        Self {
+            query: new("to_q", &self.query),
+            key: new("to_k", &self.key),
+            value: new("to_v", &self.value),
+            out: new("to_out.0", &self.out),
+            heads: self.heads,
+            precision: self.precision,
+        }
     }
 
     /// # Shapes

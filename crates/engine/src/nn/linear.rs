@@ -10,6 +10,16 @@ pub struct Linear(Weights);
 enum Weights {
     Frozen(Packed<PackedLinear>),
     Tensors(Box<(Tensor<2>, Option<Tensor<1>>)>),
+    LowRank(Box<LowRank>),
+    HeldFirst(Box<Linear>),
+}
+
+#[derive(Clone, Debug)]
+struct LowRank {
+    layer: Linear,
+    down: Linear,
+    up: Linear,
+    scale: f64,
 }
 
 impl Linear {
@@ -18,6 +28,21 @@ impl Linear {
     /// are built by [`Frozen::linear`](super::Frozen::linear).
     pub fn from_tensors(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
         Self(Weights::Tensors(Box::new((weight, bias))))
+    }
+
+    /// This layer with the product of two small ones added, `scale * up(down(x))`: a LoRA
+    /// (Hu et al. 2021).
+    ///
+    /// # Shapes
+    /// `down [.., inputs] -> [.., rank]`, `up [.., rank] -> [.., outputs]`
+    pub fn with_low_rank(self, down: Linear, up: Linear, scale: f64) -> Self {
+        Self(Weights::LowRank(Box::new(LowRank { layer: self, down, up, scale })))
+    }
+
+    /// This layer with the first row of its result a constant: no gradient passes
+    /// through it, neither to the input's first row nor to the weight.
+    pub fn holding_first_row(self) -> Self {
+        Self(Weights::HeldFirst(Box::new(self)))
     }
 
     pub(super) fn packed(weights: Packed<PackedLinear>) -> Self {
@@ -33,6 +58,17 @@ impl Linear {
                 let (weight, bias) = *tensors.clone();
                 ops::linear(x, weight, bias)
             }
+            Weights::LowRank(lora) => {
+                let LowRank { layer, down, up, scale } = lora.as_ref();
+                layer.forward(x.clone()) + up.forward(down.forward(x)) * *scale
+            }
+            Weights::HeldFirst(layer) => held_first_row(layer.forward(x)),
         }
     }
+}
+
+fn held_first_row<const D: usize>(y: Tensor<D>) -> Tensor<D> {
+    let (rows, count) = (D - 2, y.dims()[D - 2]);
+    let first = y.clone().narrow(rows, 0, 1).detach();
+    Tensor::cat(vec![first, y.narrow(rows, 1, count - 1)], rows)
 }

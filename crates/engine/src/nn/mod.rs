@@ -19,6 +19,10 @@ pub use norm::{GroupNorm, LayerNorm};
 
 use crate::Tensor;
 
+/// Gives another layer in place of one that a built model has under a name (without
+/// `.weight`), or `None` where it stays.
+pub type Replace<'a> = dyn Fn(&str, &Linear) -> Option<Linear> + 'a;
+
 /// Where a model's weights come from while it is being built.
 ///
 /// Names are dotted paths as in diffusers' files, without the final

@@ -4,16 +4,16 @@
 use diffusion::{
     Prompt,
     denoise::{Denoiser, TextDenoiser},
-    unet::Plain,
 };
+use engine::Device;
 use engine::params::{Gradients, Param, Params};
-use engine::{Device, Tensor};
 
 use super::{
-    Batch, Evaluated, Frozen, Method, Request, check_params, mean_square,
+    Batch, Evaluated, Frozen, Method, Request, check_params,
+    denoising::Learning,
     token::{TOKEN, Tape, token},
 };
-use crate::{Result, masks::MaskView};
+use crate::{Reference, Result, masks::MaskView};
 
 /// What Textual Inversion learns.
 pub struct TextualInversion {
@@ -65,16 +65,11 @@ impl Method for TextualInversion {
 
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
         let tape = Tape::new(frozen.text, &batch.prompts, &self.params);
-        let (noisy, timesteps) = batch.noisy(frozen.schedule);
-        let (unet, context) = (frozen.unet, tape.context());
-        let (predicted, recording) = unet.record(noisy, &timesteps, &context, &mut Plain, None);
-        let error = predicted - batch.target(frozen.schedule);
-        let loss = mean_square(&error);
-        let count = error.shape().num_elements() as f64;
-        let arriving = unet.replay(recording, Some(error * (2.0 / count)), &mut Plain);
+        let unet = Learning::nothing(frozen.unet);
+        let denoised = unet.evaluate(frozen.schedule, batch, &tape.context());
         let mut gradients = Gradients::default();
-        tape.backward(arriving, &mut gradients);
-        Evaluated { loss, parts: vec![("denoising", loss)], gradients }
+        tape.backward(denoised.context, &mut gradients);
+        Evaluated::denoising(denoised.loss, gradients)
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
@@ -84,7 +79,7 @@ impl Method for TextualInversion {
     }
 
     /// It has none.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }

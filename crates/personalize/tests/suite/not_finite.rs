@@ -3,13 +3,10 @@
 use std::{cell::Cell, path::Path};
 
 use diffusion::{Base, Prompt, denoise::Denoiser};
-use engine::{
-    Tensor,
-    params::{Gradients, Param, Params},
-};
+use engine::params::{Gradients, Param, Params};
 use images::Picture;
 use personalize::{
-    Error, Recipe, Result,
+    Error, Recipe, Reference, Result,
     dataset::{Dataset, Encoded},
     masks::MaskView,
     methods::{Batch, Evaluated, Frozen, Method, Request},
@@ -67,7 +64,7 @@ impl Method for Told {
         unreachable!("nothing is drawn here")
     }
 
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }
@@ -80,7 +77,7 @@ fn train(batches: &[(f64, f32)]) -> (Result<Report>, f32, u64) {
     let photo = Picture::from_rgb(8, 8, vec![128; 8 * 8 * 3]);
     let (vae, size) = (base.vae_encoder().unwrap(), base.default_size());
     let photo = Encoded::new(Path::new("x"), &photo, (size, size), &vae, 1.0, &engine::cpu());
-    let dataset = Dataset { photos: vec![photo] };
+    let dataset = Dataset { photos: vec![photo], ..Default::default() };
     let recipe = Recipe { batch: 1, accumulate: 2, ..Recipe::vico("toy", size) };
     let method = Box::new(Told::new(batches));
     let mut trainer = Trainer::new(tiny.frozen(), &tokenizer, &dataset, &recipe, method);

@@ -17,7 +17,7 @@ use personalize::{
 
 use super::{
     golden_gradients::{assert_replay_as_whole, batch},
-    tiny::{STILL, Tiny, image, kept, positions, timesteps, values},
+    tiny::{STILL, Tiny, flags, image, kept, positions, timesteps, values},
 };
 
 const KEPT: [Precision; 2] = [Precision::F32, Precision::Bf16];
@@ -47,7 +47,7 @@ fn models_in_bf16() {
     let golden = Golden::open("vico_grad.safetensors");
     let batch = batch(&golden);
     let contexts = KEPT.map(|p| {
-        let tiny = Tiny::of(&base(p));
+        let tiny = Tiny::of(base(p));
         let token = tiny.vico("placeholder_embedding", STILL).token();
         tiny.text.forward(&batch.prompts, Some(token))
     });
@@ -76,7 +76,7 @@ fn training_step_in_bf16() {
     let golden = Golden::open("vico_grad.safetensors");
     let batch = batch(&golden);
     let evaluated = KEPT.map(|precision| {
-        let tiny = Tiny::of(&base(precision));
+        let tiny = Tiny::of(base(precision));
         tiny.vico("placeholder_embedding", STILL).evaluate(&tiny.frozen(), &batch)
     });
     let losses = evaluated.each_ref().map(|e| vec![e.loss as f32]);
@@ -102,13 +102,13 @@ fn masks_in_bf16() {
     let times: Vec<f64> = batch.timesteps.iter().map(|&t| t as f64).collect();
     let positions = positions(&golden, "p", "e");
     let masks = KEPT.map(|precision| -> Vec<bool> {
-        let tiny = Tiny::of(&base(precision));
+        let tiny = Tiny::of(base(precision));
         let vico = tiny.vico("placeholder_embedding", STILL);
         let context = tiny.text.forward(&batch.prompts, Some(vico.token()));
         let reference = batch.references.clone();
-        let layers =
-            Capture::run(&tiny.unet, vico.sites(), reference, &times, &context, &positions);
-        layers.values().flat_map(|layer| layer.keep.keep.to_vec()).collect()
+        let mut capture = Capture::new(vico.sites(), &positions, true);
+        capture.run(&tiny.unet, reference, &times, &context);
+        capture.layers.values().flat_map(flags).collect()
     });
     let changed = masks[0].iter().zip(&masks[1]).filter(|(a, b)| a != b).count();
     assert!(changed * 200 <= masks[0].len(), "{changed} of {} patches", masks[0].len());
@@ -117,7 +117,7 @@ fn masks_in_bf16() {
 /// Block inputs are kept in bf16 then, and that is all that differs.
 #[test]
 fn replay_in_bf16_is_near_the_whole_tape() {
-    assert_replay_as_whole(&Tiny::of(&base(Precision::Bf16)), 0.09);
+    assert_replay_as_whole(&Tiny::of(base(Precision::Bf16)), 0.09);
 }
 
 /// One pass at 512 px on a full-size folder, random weights will do; off unless

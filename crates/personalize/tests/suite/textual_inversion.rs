@@ -11,11 +11,12 @@ use personalize::{
 
 use super::tiny::{Tiny, image, prompts, timesteps};
 
-fn batch() -> Batch {
+pub fn batch() -> Batch {
     let golden = Golden::open("vico_train_batched.safetensors");
     Batch {
         latents: image(&golden, "step0.x0"),
         references: image(&golden, "step0.xr"),
+        masks: Vec::new(),
         noise: image(&golden, "step0.noise"),
         timesteps: timesteps(&golden, "step0.t"),
         prompts: prompts(&golden, "step0.ids"),
@@ -24,8 +25,7 @@ fn batch() -> Batch {
 
 fn fresh(tiny: &Tiny) -> Box<dyn Method> {
     let recipe = Recipe::textual_inversion("toy", 64);
-    let word = tiny.text.token_embedding(265);
-    methods::fresh(&recipe, tiny.unet.sites(), word, &engine::cpu()).unwrap()
+    tiny.fresh(&recipe)
 }
 
 /// The same loss with one tape through text encoder and U-Net.
@@ -68,12 +68,9 @@ fn only_the_token_is_learned_and_the_loss_falls() {
 #[test]
 fn parameters_of_another_method_are_refused() {
     let tiny = Tiny::open();
-    let vico = Recipe::vico("toy", 64);
-    let word = tiny.text.token_embedding(265);
-    let device = engine::cpu();
-    let other = methods::fresh(&vico, tiny.unet.sites(), word, &device).unwrap();
+    let other = tiny.fresh(&Recipe::vico("toy", 64));
     let recipe = Recipe::textual_inversion("toy", 64);
     let params = other.params().clone();
-    let refused = methods::learned(&recipe, tiny.unet.sites(), tiny.text.width(), params);
+    let refused = methods::learned(&recipe, tiny.base.configs(), params);
     assert!(refused.is_err());
 }
