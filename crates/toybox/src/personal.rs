@@ -11,7 +11,7 @@ use diffusion::{Base, Tokenizer};
 use engine::values;
 use images::{Filter, Picture, labelled_sheet, read_photo, resize, write_png};
 use personalize::{
-    Adapter,
+    Adapter, Reference,
     masks::MaskView,
     methods::{self, Frozen},
 };
@@ -212,7 +212,8 @@ impl Study<'_> {
         let mut all = Vec::new();
         for photo in photos {
             let latents = encoder.forward(data::tensor(std::slice::from_ref(photo), self.side));
-            let views = method.masks(&frozen, &prompt, &latents.mode(), MASK_TIMESTEP);
+            let views =
+                method.masks(&frozen, &prompt, &Reference::new(latents.mode()), MASK_TIMESTEP);
             all.extend(views.iter().map(|view| overlap(view, &photo.mask, self.side)));
         }
         let count = all.len() as f64;
