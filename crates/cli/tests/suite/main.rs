@@ -1,5 +1,6 @@
 //! The program as its users run it, on the small golden model.
 
+mod ablations;
 mod architecture;
 mod demo;
 mod devices;
@@ -16,6 +17,7 @@ mod mistakes;
 mod prompts;
 mod recipes;
 mod sd2;
+mod subjects;
 mod training;
 mod vico;
 mod weights;
