@@ -30,8 +30,11 @@ use options::{outputs, recipe, run_dir};
 use preview::Preview;
 use steps::Parts;
 
+pub(crate) use options::resolved;
 pub use options::{ConceptPhotos, Options, RecipeOptions};
 pub use recipe_file::RecipeFile;
+pub(crate) use recipe_file::recipe_keys;
+pub(crate) use steps::{pass_seconds, passes};
 
 /// A training that was checked and can begin.
 struct Plan {
@@ -45,6 +48,8 @@ struct Plan {
     concepts: Vec<Photos>,
     /// Pictures of the classes, if the user has some.
     class_photos: Vec<Photos>,
+    /// No step is taken.
+    untrained: bool,
 }
 
 /// Trains an adapter.
@@ -189,7 +194,8 @@ impl Plan {
         let run = Run { recipe, inputs, outputs };
         let resumed =
             old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
-        let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos };
+        let untrained = options.untrained;
+        let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos, untrained };
         plan.announce(&memory, events)?;
         Ok(plan)
     }
@@ -248,7 +254,7 @@ impl Plan {
     }
 
     fn train(self, device: &Device, logged: &mut Logged) -> Result<()> {
-        let Self { run, base, resumed, photos, concepts, class_photos, .. } = self;
+        let Self { run, base, resumed, photos, concepts, class_photos, untrained, .. } = self;
         let recipe = &run.recipe;
         (logged as &mut dyn Events).stage("encoding the photos");
         let mut dataset = Encoding::new(&base, recipe, device)?.dataset(&photos, &concepts)?;
@@ -283,6 +289,9 @@ impl Plan {
         let mut trainer = Trainer::new(frozen, &tokenizer, &dataset, recipe, method);
         if let Some(optimizer) = optimizer {
             trainer.optimizer = optimizer;
+        }
+        if untrained {
+            return parts.finish(&trainer, &dataset, logged);
         }
         let time = steps::time(&base, &unet, recipe, trainer.steps(), 0, device);
         (logged as &mut dyn Events).note(time);

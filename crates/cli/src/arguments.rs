@@ -345,6 +345,7 @@ impl Train {
             preview_at_halves: false,
             preview_prompts: self.preview_prompt,
             without_photos: self.without_photos,
+            untrained: false,
             dry_run: self.dry_run,
         }
     }

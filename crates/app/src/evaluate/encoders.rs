@@ -13,17 +13,16 @@ use evaluate::{
     scores::{self, Scores, Space},
 };
 
-use super::Options;
 use crate::{
     Compute, Error, Event, Events, Result,
     hub::{self, ENCODER, Id},
 };
 
 /// Seed of the bootstrap.
-const SEED: u64 = 0;
+pub(crate) const SEED: u64 = 0;
 
 /// Where the encoders lie: CLIP, a DINO, or both.
-pub(super) struct Encoders {
+pub(crate) struct Encoders {
     clip: Option<PathBuf>,
     dino: Option<PathBuf>,
 }
@@ -35,9 +34,13 @@ struct Seen {
 }
 
 impl Encoders {
-    /// Those that were typed; the hub's are fetched.
-    pub fn find(options: &Options, events: &mut dyn Events) -> Result<Self> {
-        match (&options.clip, &options.dino) {
+    /// Those that were named; the hub's are fetched.
+    pub fn find(
+        clip: Option<&Path>,
+        dino: Option<&Path>,
+        events: &mut dyn Events,
+    ) -> Result<Self> {
+        match (clip, dino) {
             (None, None) => {
                 return Err(Error::Usage(
                     "no encoder to judge with: add --clip openai/clip-vit-base-patch32 or --dino \
@@ -56,20 +59,29 @@ impl Encoders {
             ),
             _ => {}
         }
-        let mut find = |path: &Option<PathBuf>| match path {
+        let mut find = |path: Option<&Path>| match path {
             None => Ok(None),
             Some(path) => match Id::of_base(path) {
                 Some(id) => hub::find(&id, &ENCODER, events).map(Some),
-                None => Ok(Some(path.clone())),
+                None => Ok(Some(path.to_owned())),
             },
         };
-        Ok(Self { clip: find(&options.clip)?, dino: find(&options.dino)? })
+        Ok(Self { clip: find(clip)?, dino: find(dino)? })
+    }
+
+    /// CLIP and DINO, ready to use.
+    pub fn open(&self, compute: &Compute) -> Result<[Option<Encoder>; 2]> {
+        let kinds = [(&self.clip, Kind::Clip), (&self.dino, Kind::Dino)];
+        let open = |(path, kind): (&Option<PathBuf>, Kind)| {
+            path.as_ref().map(|path| open(path, kind, compute)).transpose()
+        };
+        let [clip, dino] = kinds.map(open);
+        Ok([clip?, dino?])
     }
 
     /// Opens each once, so that hours of drawing are not followed by a refusal.
     pub fn check(&self, compute: &Compute) -> Result<()> {
-        self.clip.iter().try_for_each(|path| open(path, Kind::Clip, compute).map(drop))?;
-        self.dino.iter().try_for_each(|path| open(path, Kind::Dino, compute).map(drop))
+        self.open(compute).map(drop)
     }
 
     /// Looks at a study and scores it; the seconds of each part go into `seconds`.

@@ -24,8 +24,7 @@ use crate::{
 };
 
 use draw::Plan;
-use encoders::Encoders;
-
+pub(crate) use encoders::{Encoders, SEED};
 pub use draw::Drawing;
 pub use evaluate::prompts::Convention;
 
@@ -82,7 +81,7 @@ struct Judged {
 /// # Errors
 /// If there is no encoder, or something cannot be read, drawn or written.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<Vec<String>> {
-    let encoders = Encoders::find(options, events)?;
+    let encoders = Encoders::find(options.clip.as_deref(), options.dino.as_deref(), events)?;
     let photos = list_photos(&options.photos)?;
     if photos.is_empty() {
         return Err(Error::path(&options.photos, "it holds no photo to compare with"));
