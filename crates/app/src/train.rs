@@ -91,6 +91,7 @@ impl Events for Logged<'_> {
             | Event::Step(_)
             | Event::Drawing { .. }
             | Event::Judging { .. }
+            | Event::Cell { .. }
             | Event::Fetching { .. }
             | Event::Preview { .. } => None,
         };

@@ -86,6 +86,23 @@ impl<'a> Cell<'a> {
         format!("{} by {}", self.concept().name, self.method().name)
     }
 
+    /// Steps of its training.
+    pub fn steps(&self) -> u64 {
+        if self.method().untrained { 0 } else { self.recipe.steps }
+    }
+
+    /// How it was trained, in a line.
+    pub fn recipe_text(&self) -> String {
+        if self.method().untrained {
+            return "the base with the class word, untrained".into();
+        }
+        let Recipe { method, steps, batch, accumulate, size, .. } = &self.recipe;
+        let keys = self.method().keys.iter().filter(|(key, _)| *key != "method");
+        let typed = keys.map(|(key, value)| format!(", {key} = {value}")).collect::<String>();
+        let times = if *accumulate > 1 { format!(" x {accumulate}") } else { String::new() };
+        format!("{method}, {steps} steps of {batch}{times} samples at {size} pixels{typed}")
+    }
+
     pub fn run_dir(&self) -> PathBuf {
         self.folder.join("run")
     }

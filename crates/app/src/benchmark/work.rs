@@ -37,8 +37,8 @@ pub(super) struct Clock {
 
 impl Clock {
     /// Times a pass at the size of the first cell's pictures.
-    pub fn start(cells: &[Cell], base: &Base, compute: &Compute) -> Result<Self> {
-        let all = cells.iter().map(passes).sum();
+    pub fn start(cells: &[&Cell], base: &Base, compute: &Compute) -> Result<Self> {
+        let all = cells.iter().map(|cell| passes(cell)).sum();
         let guess = match cells.first() {
             Some(cell) => pass_seconds(base, &base.unet()?, cell.recipe.size, compute.device()),
             None => 0.0,

@@ -116,7 +116,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
     let recipe = recipe.into_iter().chain(own).collect();
-    let report = Report { title, version: VERSION.into(), recipe, seconds, study, scores };
+    let report =
+        Report { title, version: VERSION.into(), recipe, seconds, study, scores, runs: Vec::new() };
     report.write(&options.output)?;
     let files = [report::JSON, report::CSV, report::HTML];
     files.iter().for_each(|name| events.wrote(&options.output.join(name)));
