@@ -83,8 +83,6 @@ impl Outputs {
 const RECIPE: &str = "recipe.toml";
 /// A line of values for each step.
 pub(crate) const METRICS: &str = "metrics.jsonl";
-/// A line of scores for each checkpoint that was scored.
-pub(crate) const SCORES: &str = "scores.jsonl";
 const STATE: &str = "state.safetensors";
 const LOCK: &str = ".lock";
 const FOLDERS: [&str; 3] = ["checkpoints", "previews", "masks"];

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use diffusion::sampler;
+use evaluate::prompts;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -229,9 +229,16 @@ impl PlanFile {
         }
     }
 
-    /// Takes paths that exist beside the plan from there.
+    /// Takes paths that exist beside the plan from there, but for names of the program's own.
     fn place(&mut self, folder: &Path) {
+        let own = |path: &Path| {
+            let sets = prompts::SETS.map(|(set, _)| set);
+            sets.into_iter().chain([DEFAULT_BASE]).any(|name| Path::new(name) == path)
+        };
         let beside = |path: &mut PathBuf| {
+            if own(path) {
+                return;
+            }
             let there = folder.join(&*path);
             if let Ok(there) = there.canonicalize()
                 && path.is_relative()

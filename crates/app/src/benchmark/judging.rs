@@ -108,11 +108,9 @@ fn score(
         seconds.insert(format!("looking with {name}"), started.elapsed().as_secs_f64());
         seen.push(Some((encoder.description().clone(), features)));
     }
-    let space = |seen: &'_ Option<_>| match seen {
-        Some((encoder, features)) => Some(Space { encoder, features }),
-        None => None,
-    };
-    let [clip, dino] = [&seen[0], &seen[1]].map(space);
+    let [clip, dino] = [&seen[0], &seen[1]].map(|seen| {
+        seen.as_ref().map(|(encoder, features)| Space { encoder, features })
+    });
     Ok(scores::score(study, &texts, convention, clip.as_ref(), dino.as_ref(), SEED))
 }
 

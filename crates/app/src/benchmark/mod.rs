@@ -47,10 +47,22 @@ pub struct Options {
     pub dino: Option<PathBuf>,
     /// Which cells are this run's.
     pub shard: Shard,
-    /// Judge what is drawn, and nothing else.
-    pub report_only: bool,
+    /// How far it goes.
+    pub extent: Extent,
     /// Say what would be done, and stop.
     pub dry_run: bool,
+}
+
+/// How far a run goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// It trains, draws, judges and reports.
+    #[default]
+    Whole,
+    /// It trains and draws; no encoder is opened.
+    Draw,
+    /// It judges and reports what is drawn.
+    Report,
 }
 
 /// Trains, draws and judges what is not there yet, and writes a report; the answer is a
@@ -73,8 +85,11 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     writable(&output)?;
     record::keep(&plan, &base.fingerprint()?, &output)?;
     drop(base);
-    let encoders = encoders(&plan, compute, events)?;
-    if !options.report_only {
+    let encoders = match options.extent {
+        Extent::Draw => None,
+        Extent::Whole | Extent::Report => encoders(&plan, compute, events)?,
+    };
+    if options.extent != Extent::Report {
         work(&left, clock, compute, events)?;
     }
     match encoders {

@@ -10,10 +10,7 @@ use evaluate::report::{Curve, Run};
 use serde_json::{Map, Value};
 
 use super::cell::Cell;
-use crate::{
-    Error, Result,
-    run_folder::{METRICS, SCORES},
-};
+use crate::{Error, Result, run_folder::METRICS};
 
 /// Values of a step that are no curve of interest.
 const LEFT_OUT: [&str; 2] = ["step", "gradient_norm"];
@@ -27,8 +24,6 @@ pub(super) fn run(cell: &Cell) -> Result<Run> {
     let run_dir = cell.run_dir();
     let learned = !cell.method().untrained;
     let drawn = costs.pictures > 0;
-    let mut curves = curves(&run_dir.join(METRICS), POINTS)?;
-    curves.extend(self::curves(&run_dir.join(SCORES), usize::MAX)?);
     Ok(Run {
         concept: cell.at.0,
         method: cell.at.1,
@@ -36,7 +31,7 @@ pub(super) fn run(cell: &Cell) -> Result<Run> {
         training_bytes: costs.training_bytes.filter(|_| learned),
         picture_seconds: drawn.then(|| costs.drawing_seconds / costs.pictures as f64),
         drawing_bytes: costs.drawing_bytes,
-        curves,
+        curves: curves(&run_dir.join(METRICS), POINTS)?,
         masks: newest(&run_dir.join("masks")),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use app::benchmark::{Options, Shard};
+use app::benchmark::{Extent, Options, Shard};
 use clap::Args;
 
 /// Each concept is learned by each method, drawn and judged, by the code of train, generate and
@@ -35,8 +35,11 @@ pub struct Benchmark {
     /// that share the folder, are the whole
     #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE)]
     shard: Shard,
-    /// Judge what is drawn and write the report; train and draw nothing
+    /// Train and draw; judge nothing
     #[arg(long)]
+    no_report: bool,
+    /// Judge what is drawn and write the report; train and draw nothing
+    #[arg(long, conflicts_with = "no_report")]
     report: bool,
     /// Print the cells and what is left of each, and how long it takes; then stop
     #[arg(long)]
@@ -45,7 +48,13 @@ pub struct Benchmark {
 
 impl Benchmark {
     pub fn options(self) -> Options {
-        let Self { plan, output, dataset, base, clip, dino, shard, report, dry_run } = self;
-        Options { plan, output, dataset, base, clip, dino, shard, report_only: report, dry_run }
+        let Self { plan, output, dataset, base, clip, dino, shard, no_report, report, dry_run } =
+            self;
+        let extent = match (no_report, report) {
+            (true, _) => Extent::Draw,
+            (_, true) => Extent::Report,
+            _ => Extent::Whole,
+        };
+        Options { plan, output, dataset, base, clip, dino, shard, extent, dry_run }
     }
 }
