@@ -154,7 +154,11 @@ impl Events for Terminal {
                 }
             }
             Event::Drawing { done, total } => {
-                self.counting(*done, *total, "{prefix}drawing  {bar:30} {pos}/{len} steps, {eta} left");
+                self.counting(
+                    *done,
+                    *total,
+                    "{prefix}drawing  {bar:30} {pos}/{len} steps, {eta} left",
+                );
             }
             Event::Judging { done, total } => {
                 self.counting(*done, *total, "{prefix}judging  {bar:30} {pos}/{len}, {eta} left");

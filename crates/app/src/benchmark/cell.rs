@@ -23,8 +23,12 @@ use super::{
     plan::{Concept, Method, Plan, slug},
 };
 use crate::{
-    Compute, Error, Events, Result, estimate::reset_peak_memory, generate, run_folder::RunFolder,
-    series::{self, Series}, train,
+    Compute, Error, Events, Result,
+    estimate::reset_peak_memory,
+    generate,
+    run_folder::RunFolder,
+    series::{self, Series},
+    train,
 };
 
 /// Where the cells lie in the folder of a benchmark.

@@ -1,6 +1,9 @@
 //! What encoders saw in the pictures of the cells, kept beside them.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use evaluate::Encoder;
 use formats::{Array, TensorFile, write_safetensors};
@@ -30,39 +33,45 @@ pub(super) fn of_cells(
     events: &mut dyn Events,
 ) -> Result<Vec<Rows>> {
     let total = cells.iter().map(|cell| cell.pictures().iter().flatten().count()).sum();
-    let mut done = 0;
-    let mut each = |count: usize, events: &mut dyn Events| {
-        done += count;
-        events.event(&Event::Judging { done, total });
-        match events.stopped() {
+    let mut progress = Progress { done: 0, total, events };
+    cells.iter().map(|cell| of_cell(cell, encoder, &mut progress)).collect()
+}
+
+/// The features of a cell's pictures, as they were kept, or seen now and kept.
+fn of_cell(cell: &Cell, encoder: &Encoder, progress: &mut Progress) -> Result<Rows> {
+    let files: Vec<PathBuf> = cell.pictures().into_iter().flatten().collect();
+    let digest = digest(&files)?;
+    let path = path(cell, encoder);
+    if let Some(rows) = kept(&path, &digest, files.len())? {
+        progress.add(files.len())?;
+        return Ok(rows);
+    }
+    let mut rows = Rows::with_capacity(files.len());
+    for files in files.chunks(AT_ONCE) {
+        let pictures = files.iter().map(read_photo).collect::<images::Result<Vec<_>>>()?;
+        rows.extend(encoder.pictures(&pictures));
+        progress.add(files.len())?;
+    }
+    keep(&path, &rows, digest)?;
+    Ok(rows)
+}
+
+/// How many of all pictures were looked at.
+struct Progress<'a> {
+    done: usize,
+    total: usize,
+    events: &'a mut dyn Events,
+}
+
+impl Progress<'_> {
+    fn add(&mut self, count: usize) -> Result<()> {
+        self.done += count;
+        self.events.event(&Event::Judging { done: self.done, total: self.total });
+        match self.events.stopped() {
             true => Err(Error::from(personalize::Error::Stopped)),
             false => Ok(()),
         }
-    };
-    let mut all = Vec::with_capacity(cells.len());
-    for cell in cells {
-        let files: Vec<PathBuf> = cell.pictures().into_iter().flatten().collect();
-        let digest = digest(&files)?;
-        let path = path(cell, encoder);
-        let rows = match kept(&path, &digest, files.len())? {
-            Some(rows) => {
-                each(files.len(), events)?;
-                rows
-            }
-            None => {
-                let mut rows = Rows::with_capacity(files.len());
-                for files in files.chunks(AT_ONCE) {
-                    let pictures = files.iter().map(read_photo).collect::<images::Result<Vec<_>>>()?;
-                    rows.extend(encoder.pictures(&pictures));
-                    each(files.len(), events)?;
-                }
-                keep(&path, &rows, digest)?;
-                rows
-            }
-        };
-        all.push(rows);
     }
-    Ok(all)
 }
 
 /// The file of a cell and an encoder.
@@ -79,7 +88,7 @@ fn digest(files: &[PathBuf]) -> Result<String> {
 }
 
 /// The features in a file, if they are those of the pictures.
-fn kept(path: &PathBuf, digest: &str, count: usize) -> Result<Option<Rows>> {
+fn kept(path: &Path, digest: &str, count: usize) -> Result<Option<Rows>> {
     if !path.exists() {
         return Ok(None);
     }
@@ -92,7 +101,7 @@ fn kept(path: &PathBuf, digest: &str, count: usize) -> Result<Option<Rows>> {
     Ok(Some(values.chunks(width.max(1)).map(<[f32]>::to_vec).collect()))
 }
 
-fn keep(path: &PathBuf, rows: &Rows, digest: String) -> Result<()> {
+fn keep(path: &Path, rows: &[Vec<f32>], digest: String) -> Result<()> {
     let width = rows.first().map_or(0, Vec::len);
     let values: Vec<f32> = rows.concat();
     let arrays = BTreeMap::from([(ROWS.to_owned(), Array::f32(&[rows.len(), width], &values))]);

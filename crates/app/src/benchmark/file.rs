@@ -113,19 +113,13 @@ pub(super) struct Judging {
 }
 
 /// What is kept of trainings.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Runs {
     /// Steps between checkpoints.
     pub checkpoint_every: Option<u64>,
     /// Checkpoints and the optimizer's state stay after a training has ended.
     pub keep_checkpoints: bool,
-}
-
-impl Default for Runs {
-    fn default() -> Self {
-        Self { checkpoint_every: None, keep_checkpoints: false }
-    }
 }
 
 /// One thing to learn.
@@ -254,7 +248,9 @@ impl PlanFile {
         optional.flatten().for_each(beside);
         match &mut self.prompts {
             Some(PromptSource::One(one)) => beside(one),
-            Some(PromptSource::Kinds { object, live }) => [object, live].into_iter().for_each(beside),
+            Some(PromptSource::Kinds { object, live }) => {
+                [object, live].into_iter().for_each(beside)
+            }
             Some(PromptSource::List(_)) | None => {}
         }
     }
@@ -297,7 +293,8 @@ fn check_rows(
         Some(_) => return Err(format!("{name} is no list: write each as [[{name}]]")),
     };
     let inside = |key: String| format!("{name}.{key}");
-    let known: Vec<String> = [name.to_owned()].into_iter().chain(known.into_iter().map(inside)).collect();
+    let known: Vec<String> =
+        [name.to_owned()].into_iter().chain(known.into_iter().map(inside)).collect();
     for row in rows {
         let table = Table::from_iter([(name.to_owned(), row)]);
         keys::check(&table, &known)?;

@@ -39,7 +39,11 @@ pub(super) fn report(
         return Err(Error::path(output, "no cell is done: there is nothing to judge yet"));
     };
     if done.len() < all.len() {
-        events.note(format!("the report is of the {} cells of {} that are done", done.len(), all.len()));
+        events.note(format!(
+            "the report is of the {} cells of {} that are done",
+            done.len(),
+            all.len()
+        ));
     }
     let study = study(first.plan, &done);
     let mut seconds = costs(&done)?;
@@ -108,9 +112,8 @@ fn score(
         seconds.insert(format!("looking with {name}"), started.elapsed().as_secs_f64());
         seen.push(Some((encoder.description().clone(), features)));
     }
-    let [clip, dino] = [&seen[0], &seen[1]].map(|seen| {
-        seen.as_ref().map(|(encoder, features)| Space { encoder, features })
-    });
+    let [clip, dino] = [&seen[0], &seen[1]]
+        .map(|seen| seen.as_ref().map(|(encoder, features)| Space { encoder, features }));
     Ok(scores::score(study, &texts, convention, clip.as_ref(), dino.as_ref(), SEED))
 }
 

@@ -166,11 +166,7 @@ fn listed(all: &[Cell], shard: Shard) -> Vec<String> {
 
 /// The encoders, opened once, so that days of work are not followed by a refusal; none if
 /// the plan names none.
-fn encoders(
-    plan: &Plan,
-    compute: &Compute,
-    events: &mut dyn Events,
-) -> Result<Option<Encoders>> {
+fn encoders(plan: &Plan, compute: &Compute, events: &mut dyn Events) -> Result<Option<Encoders>> {
     let (clip, dino) = (plan.judging.clip.as_deref(), plan.judging.dino.as_deref());
     if clip.or(dino).is_none() {
         events.warning(

@@ -74,7 +74,9 @@ impl Plan {
         }
         let source = file.prompts.ok_or_else(|| {
             let sets = prompts::SETS.map(|(set, _)| set).join(", ");
-            Error::Usage(format!("the plan has no prompts: name a file, a set ({sets}), or list them"))
+            Error::Usage(format!(
+                "the plan has no prompts: name a file, a set ({sets}), or list them"
+            ))
         })?;
         let find = |row| Concept::find(row, dataset.as_deref(), &source);
         let concepts = file.concepts.into_iter().map(find).collect::<Result<Vec<_>>>()?;
@@ -158,7 +160,8 @@ impl PromptSource {
 
 impl Method {
     fn new(mut row: Table, training: &Table) -> Result<Self> {
-        let mut text = |key: &str| row.remove(key).and_then(|value| Some(value.as_str()?.to_owned()));
+        let mut text =
+            |key: &str| row.remove(key).and_then(|value| Some(value.as_str()?.to_owned()));
         let (name, method) = (text("name"), text("method"));
         let (Some(name), Some(method)) = (name, method) else {
             let what = "each of [[methods]] needs a name and a method, both texts";
@@ -192,10 +195,13 @@ fn distinct<'a>(list: &str, names: impl Iterator<Item = &'a String>) -> Result<(
     for name in names {
         let slug = slug(name);
         if slug.is_empty() {
-            return Err(Error::Usage(format!("{list}: the name \"{name}\" has no letter or digit")));
+            return Err(Error::Usage(format!(
+                "{list}: the name \"{name}\" has no letter or digit"
+            )));
         }
         if let Some((_, other)) = seen.iter().find(|(known, _)| *known == slug) {
-            let what = format!("{list}: \"{other}\" and \"{name}\" are too much alike for two names");
+            let what =
+                format!("{list}: \"{other}\" and \"{name}\" are too much alike for two names");
             return Err(Error::Usage(what));
         }
         seen.push((slug, name));

@@ -70,7 +70,10 @@ fn coarse(curve: &[[f64; 2]], points: usize) -> Curve {
 /// The last file of a folder by name.
 fn newest(folder: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?.flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "png")).max()
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "png"))
+        .max()
 }
 
 #[cfg(test)]
@@ -89,7 +92,8 @@ mod tests {
     fn a_line_that_was_cut_off_ends_the_curves() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        fs::write(&path, "{\"step\":1,\"loss\":2.0,\"gradient_norm\":3.0}\n{\"step\":2,\"lo").unwrap();
+        fs::write(&path, "{\"step\":1,\"loss\":2.0,\"gradient_norm\":3.0}\n{\"step\":2,\"lo")
+            .unwrap();
         let expected = BTreeMap::from([("loss".to_owned(), vec![[1.0, 2.0]])]);
         assert_eq!(curves(&path, 9).unwrap(), expected);
         assert!(curves(&dir.path().join("none"), 9).unwrap().is_empty());

@@ -35,11 +35,7 @@ struct Seen {
 
 impl Encoders {
     /// Those that were named; the hub's are fetched.
-    pub fn find(
-        clip: Option<&Path>,
-        dino: Option<&Path>,
-        events: &mut dyn Events,
-    ) -> Result<Self> {
+    pub fn find(clip: Option<&Path>, dino: Option<&Path>, events: &mut dyn Events) -> Result<Self> {
         match (clip, dino) {
             (None, None) => {
                 return Err(Error::Usage(

@@ -23,9 +23,9 @@ use crate::{
     generate::{self, writable},
 };
 
+pub use draw::Drawing;
 use draw::Plan;
 pub(crate) use encoders::{Encoders, SEED};
-pub use draw::Drawing;
 pub use evaluate::prompts::Convention;
 
 /// What was typed.

@@ -22,7 +22,8 @@ pub(super) fn chart(title: &str, lines: &[(usize, &str, Curve)]) -> Markup {
         return html! {};
     };
     let y = wider(y);
-    let across = |v: f64| LEFT + (v - x.0) / (x.1 - x.0).max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT);
+    let across =
+        |v: f64| LEFT + (v - x.0) / (x.1 - x.0).max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT);
     let down = |v: f64| HEIGHT - BOTTOM - (v - y.0) / (y.1 - y.0) * (HEIGHT - BOTTOM - TOP);
     let path = |curve: &Curve| {
         let point = |p: &[f64; 2]| format!("{:.1},{:.1}", across(p[0]), down(p[1]));
@@ -99,7 +100,9 @@ fn short(value: f64) -> String {
     match size {
         _ if size >= 100.0 || value == 0.0 => format!("{value:.0}"),
         _ if size >= 10.0 => format!("{value:.1}"),
-        _ if size >= 0.1 => format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        _ if size >= 0.1 => {
+            format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         _ if size >= 1e-4 => format!("{value:.5}").trim_end_matches('0').to_owned(),
         _ => format!("{value:.1e}"),
     }

@@ -277,7 +277,8 @@ fn sheet(report: &Report, methods: &[(&str, &ConceptScores)], prompt: usize) -> 
 /// What each method took for the object.
 fn masks(report: &Report, concept: usize) -> Result<Markup> {
     let runs = report.runs.iter().filter(|run| run.concept == concept);
-    let shown = runs.filter_map(|run| Some((&report.study.methods[run.method], run.masks.as_ref()?)));
+    let shown =
+        runs.filter_map(|run| Some((&report.study.methods[run.method], run.masks.as_ref()?)));
     let masks = shown.map(|(method, path)| Ok((method, small(path, "masks", None, WIDE)?)));
     let masks = masks.collect::<Result<Vec<_>>>()?;
     Ok(html! {

@@ -46,8 +46,7 @@ impl Report {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let json = serde_json::to_string_pretty(self)
             .map_err(|e| Error::encoder(folder.join(JSON), format!("cannot be written: {e}")))?;
-        let files =
-            [(JSON, json.into_bytes()), (CSV, csv(self)), (HTML, html(self)?.into())];
+        let files = [(JSON, json.into_bytes()), (CSV, csv(self)), (HTML, html(self)?.into())];
         for (name, bytes) in files {
             formats::atomic_write(folder.join(name), |file| file.write_all(&bytes))?;
         }

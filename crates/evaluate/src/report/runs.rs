@@ -108,9 +108,7 @@ fn over(report: &Report, method: usize, cost: &Cost) -> String {
     let values: Vec<f64> = runs.filter_map(cost.of).collect();
     let all = match cost.most {
         true => values.iter().copied().reduce(f64::max),
-        false => {
-            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-        }
+        false => (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64),
     };
     all.map_or("–".to_owned(), cost.text)
 }
