@@ -27,7 +27,7 @@ pub(crate) fn check(table: &Table, known: &[String]) -> Result<(), String> {
     let likeness = |name: &&String| {
         let whole = strsim::jaro_winkler(&unknown, name);
         let key = strsim::jaro_winkler(&last(&unknown), &last(name));
-        ((whole.max(key)) * 1e6) as u64
+        [whole.max(key), whole].map(|likeness| (likeness * 1e6) as u64)
     };
     let nearest = known.iter().max_by_key(likeness).map(String::as_str).unwrap_or_default();
     Err(format!("unknown key {unknown}; the nearest is {nearest}"))

@@ -26,6 +26,7 @@ use crate::{
 use cell::Cell;
 use file::PlanFile;
 use plan::Plan;
+use record::Record;
 use work::{Clock, passes};
 
 pub use plan::Shard;
@@ -74,6 +75,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let plan = plan(options)?;
     let output = options.output();
     let base = open_base(compute, &plan.base, &plan.loras, events)?;
+    let record = Record::of(&plan, &base.fingerprint()?, &output)?;
     let all = cells(&plan, &base, &output)?;
     let mine = all.iter().enumerate().filter(|(i, _)| options.shard.has(*i));
     let left: Vec<&Cell> = mine.map(|(_, cell)| cell).filter(|cell| !cell.is_done()).collect();
@@ -83,7 +85,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         return Ok(listed(&all, options.shard));
     }
     writable(&output)?;
-    record::keep(&plan, &base.fingerprint()?, &output)?;
+    record.write()?;
     drop(base);
     let encoders = match options.extent {
         Extent::Draw => None,

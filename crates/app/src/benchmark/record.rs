@@ -1,6 +1,10 @@
 //! What a run folder was begun with: a plan may grow, but what is there stays as it was.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use toml::{Table, Value};
 
@@ -13,29 +17,43 @@ const PLAN: &str = "plan.toml";
 /// Lists whose entries may be added.
 const GROWING: [&str; 2] = ["concepts", "methods"];
 
-/// Compares a plan with that of the run folder, if there is one, and writes it there.
-///
-/// # Errors
-/// If a key was changed, or something was taken away; names it.
-pub(super) fn keep(plan: &Plan, fingerprint: &str, folder: &Path) -> Result<()> {
-    let path = folder.join(PLAN);
-    let new = table(plan, fingerprint);
-    if path.exists() {
-        let wrong = |e: &dyn std::fmt::Display| Error::path(&path, e);
-        let text = fs::read_to_string(&path).map_err(|e| wrong(&e))?;
-        let old: Table = text.parse().map_err(|e: toml::de::Error| wrong(&e))?;
-        if old == new {
-            return Ok(());
+/// What a run folder holds of a plan.
+pub(super) struct Record {
+    path: PathBuf,
+    table: Table,
+}
+
+impl Record {
+    /// That of a plan, compared with the run folder's, if there is one.
+    ///
+    /// # Errors
+    /// If a key was changed, or something was taken away; names it.
+    pub fn of(plan: &Plan, fingerprint: &str, folder: &Path) -> Result<Self> {
+        let record = Self { path: folder.join(PLAN), table: table(plan, fingerprint) };
+        if record.path.exists() {
+            record.compare()?;
         }
-        compare(&old, &new).map_err(|what| {
+        Ok(record)
+    }
+
+    fn compare(&self) -> Result<()> {
+        let Self { path, table } = self;
+        let wrong = |e: &dyn std::fmt::Display| Error::path(path, e);
+        let text = fs::read_to_string(path).map_err(|e| wrong(&e))?;
+        let old: Table = text.parse().map_err(|e: toml::de::Error| wrong(&e))?;
+        compare(&old, table).map_err(|what| {
             Error::Usage(format!(
                 "{}: {what}; the run was begun otherwise: put it back, or name another --output",
                 path.display()
             ))
-        })?;
+        })
     }
-    let text = toml::to_string(&new).map_err(|e| Error::path(&path, e))?;
-    Ok(formats::atomic_write(&path, |file| file.write_all(text.as_bytes()))?)
+
+    /// Writes it into the folder.
+    pub fn write(&self) -> Result<()> {
+        let text = toml::to_string(&self.table).map_err(|e| Error::path(&self.path, e))?;
+        Ok(formats::atomic_write(&self.path, |file| file.write_all(text.as_bytes()))?)
+    }
 }
 
 /// What decides pictures. Encoders and what is kept are not in it.

@@ -37,10 +37,19 @@ pub(crate) fn pass_seconds(base: &Base, unet: &UNet, size: usize, device: &Devic
     let latents = engine::tensor(zeros(latents), [1, side, side, vae.latent_channels], device);
     let context = [1, text.max_position_embeddings, text.hidden_size];
     let context = engine::tensor(zeros(context), context, device);
-    let start = std::time::Instant::now();
-    engine::values(unet.forward(latents, &[0.0], &context, &mut diffusion::unet::Plain));
-    start.elapsed().as_secs_f64()
+    let pass = || {
+        let start = std::time::Instant::now();
+        let latents = latents.clone();
+        engine::values(unet.forward(latents, &[0.0], &context, &mut diffusion::unet::Plain));
+        start.elapsed().as_secs_f64()
+    };
+    // The first pass of a small model is mostly the start of threads.
+    let first = pass();
+    if first < SHORT { pass().min(pass()) } else { first }
 }
+
+/// Seconds under which a pass is timed again.
+const SHORT: f64 = 1.0;
 
 /// Passes of the U-Net for one sample that a whole training amounts to, pictures of the
 /// class included.

@@ -79,10 +79,10 @@ fn pictures(place: &Place) -> Vec<(String, Picture)> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let drawn = path.to_string_lossy().contains("/pictures/");
+            let name = path.file_name().unwrap().to_string_lossy();
             if path.is_dir() {
                 folders.push(path);
-            } else if drawn && path.extension().is_some_and(|e| e == "png") {
+            } else if name.starts_with("picture-") && name.ends_with(".png") {
                 let name = path.strip_prefix(place.path("plan-benchmark")).unwrap();
                 all.push((name.to_string_lossy().into_owned(), read_photo(&path).unwrap()));
             }
