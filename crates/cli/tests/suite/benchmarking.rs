@@ -223,7 +223,7 @@ fn mistakes_are_told_before_anything_is_done() {
         ("\"a red {}\"", "\"a red thing\"", 2, "{}"),
         ("\"base\"\nmethod", "\"vico no mask\"\nmethod", 2, "too much alike"),
         ("word = \"cat\"", "word = \"cat cat\"", 2, "cat by"),
-        ("vico.mask = false", "lora_rank = 4", 2, "cat by ViCo"),
+        ("vico.mask = false", "lora_rank = 4", 2, "disc by ViCo, no mask: --lora-rank"),
         ("vico.mask = false", "lr_weights = 1e-3", 2, "ViCo, no mask"),
     ] {
         change(&place, from, to);
