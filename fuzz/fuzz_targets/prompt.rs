@@ -13,7 +13,7 @@ static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::clip(POSITIO
 
 fuzz_target!(|text: &str| {
     let (word, prompt) = text.split_once('\n').unwrap_or(("*", text));
-    let placeholder = (!word.is_empty()).then_some(Placeholder { text: word, vectors: 3 });
+    let placeholder = (!word.is_empty()).then_some(Placeholder { text: word, vectors: 3, words: "" });
     let Ok(fragments) = emphasis::parse(prompt, placeholder.map(|p| p.text)) else { return };
     assert!(!fragments.is_empty());
     assert!(fragments.iter().all(|fragment| fragment.weight.is_finite()));

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use diffusion::{Base, Placeholder, Tokenizer, base::Configs, text::TextEncoder};
-use engine::{Device, Tensor};
-use images::{Filter, read_photo, resize};
+use engine::Device;
+use images::{Picture, read_mask, read_photo};
 use personalize::{
     Adapter,
+    dataset::Encoded,
     methods::{self, Method, token::TOKEN},
 };
 
@@ -27,25 +28,33 @@ impl Reference {
         text.parse().map_or_else(|_| Self::Photo(text.into()), Self::Kept)
     }
 
-    /// Its latents `[1, height, width, channels]`. A photo on disk is resized
-    /// to `size`; a kept one has the size of the training.
-    pub fn latents(
+    /// Its latents, and the mask that was drawn for it. A photo on disk is resized to
+    /// `size`; a kept one has the size of the training.
+    pub fn read(
         &self,
         base: &Base,
         adapter: &Adapter,
         path: &Path,
         size: (usize, usize),
         device: &Device,
-    ) -> Result<Tensor<4>> {
+    ) -> Result<personalize::Reference> {
         match self {
-            Self::Kept(index) => Ok(adapter.photo(*index, path)?.tensor(device)),
-            Self::Photo(photo) => {
-                let photo = resize(&read_photo(photo)?, size.0, size.1, Filter::Bilinear);
-                let shape = [1, size.1, size.0, 3];
-                let pixels = engine::tensor(photo.to_unit(), shape, device);
-                Ok(base.vae_encoder()?.forward(pixels).mode())
+            Self::Kept(index) => Ok(adapter.photo(*index, path)?.reference(device)),
+            Self::Photo(path) => {
+                let (vae, scale) = (base.vae_encoder()?, base.configs().vae.scaling_factor);
+                let photo = read_photo(path)?;
+                let encoded = Encoded::new(path, &photo, size, &vae, scale, device);
+                Ok(masked(encoded, &photo)?.reference())
             }
         }
+    }
+}
+
+/// A photo with the mask that was drawn for it, if there is one.
+pub fn masked(encoded: Encoded, photo: &Picture) -> Result<Encoded> {
+    match read_mask(&encoded.path, (photo.width(), photo.height()))? {
+        Some(drawing) => Ok(encoded.with_mask(&drawing)?),
+        None => Ok(encoded),
     }
 }
 

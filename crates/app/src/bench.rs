@@ -8,10 +8,10 @@ use engine::{
     optim::{AdamW, AdamWConfig},
 };
 use personalize::{
-    Recipe,
+    Recipe, Reference,
     draw::Draw,
     generate::{Job, Prompts},
-    methods::{Batch, Frozen, Method, Request, vico::Vico},
+    methods::{Batch, Frozen, Method, Request, Sources, vico::Vico},
 };
 use serde::Serialize;
 
@@ -184,7 +184,7 @@ struct Loaded<'a> {
     prompts: Prompts,
     job: Job,
     method: Vico,
-    reference: Tensor<4>,
+    reference: Reference,
 }
 
 impl<'a> Loaded<'a> {
@@ -194,7 +194,7 @@ impl<'a> Loaded<'a> {
         let job = Job::new("a photo of * on the beach", size);
         let prompts = job.prompts(&base.tokenizer()?, placeholder, false)?;
         let method = fresh(&text, &unet, device);
-        let reference = latents(base, size, "reference", 1, device);
+        let reference = Reference::new(latents(base, size, "reference", 1, device));
         Ok(Self {
             base,
             size,
@@ -223,12 +223,14 @@ impl<'a> Loaded<'a> {
     }
 
     fn request(&self) -> Request<'_> {
+        let [_, height, width, _] = self.reference.latents.dims();
         Request {
             unet: &self.unet,
             text: &self.text,
             prompts: &self.prompts,
             job: &self.job,
-            reference: Some(&self.reference),
+            sources: Sources::references(std::slice::from_ref(&self.reference)),
+            latents: [height, width],
         }
     }
 
@@ -236,6 +238,7 @@ impl<'a> Loaded<'a> {
         Batch {
             latents: self.latents("x", count),
             references: self.latents("reference", count),
+            masks: Vec::new(),
             noise: self.latents("noise", count),
             timesteps: vec![self.schedule.len() / 2; count],
             prompts: vec![self.prompt.clone(); count],
@@ -250,7 +253,7 @@ fn fresh(
 ) -> Vico {
     let recipe = Recipe::vico("toy", 0);
     let token = text.token_embedding(0);
-    Vico::new(unet.sites(), token, recipe.rates(), &Draw::new(0), device)
+    Vico::new(unet.sites(), token, (recipe.rates(), recipe.vico), &Draw::new(0), device)
 }
 
 fn latents(base: &Base, size: usize, name: &str, count: usize, device: &Device) -> Tensor<4> {

@@ -8,19 +8,20 @@ use diffusion::{Base, Placeholder, Tokenizer};
 use personalize::{
     Adapter,
     generate::{Job, Model, Prompts, Start, generate},
+    methods::{Sources, vico::several::Other},
 };
 
 use crate::{
-    Compute, Events, Result,
-    adapter_file::{self, Reference},
+    Compute, Events, Result, adapter_file,
     embeddings::Extras,
     estimate::Memory,
     init::{self, InitLatents},
     lora::open_base,
     pictures::Made,
     repeat::hashes,
+    subjects::{Parts, Subjects},
 };
-use options::{job, named};
+use options::{job, named, references};
 use output::{Places, Writer};
 use prompts::{Typed, texts};
 
@@ -46,8 +47,9 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     say_steps(&job, &base, events)?;
     let places = Places::check(options, typed.len() * job.count)?;
     let size = (job.width, job.height);
-    let need =
-        |way: &Compute| Memory::of_drawing(way, &base, adapter.params.count(), job.batch, size);
+    // The adapters of further subjects are about as large.
+    let learned = adapter.params.count() * (1 + options.others.len());
+    let need = |way: &Compute| Memory::of_drawing(way, &base, learned, job.batch, size);
     let way = compute.fitted(|way| need(way).total(), events)?;
     let memory = need(&way);
     let base = way.keep(base);
@@ -55,14 +57,25 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     adapter_file::compare(&adapter, &base, events)?;
     let picture = options.init_image.as_deref();
     let picture = picture.map(|path| init::encode(path, &base, size, device)).transpose()?;
-    let reference = options.reference.as_deref().map_or(Reference::Kept(0), Reference::parse);
-    let reference = reference.latents(&base, &adapter, &options.adapter, size, device)?;
+    let references = references(&options.references)
+        .iter()
+        .map(|reference| reference.read(&base, &adapter, &options.adapter, size, device))
+        .collect::<Result<Vec<_>>>()?;
 
     let extras = extras(options, &typed, &adapter, &base, events)?;
     let mut tokenizer = base.tokenizer()?;
     events.stage("loading the text encoder and the U-Net");
     let (mut text, unet) = (base.text_encoder()?, base.unet()?);
     extras.teach(&mut tokenizer, &mut text);
+    let mut parts = Parts {
+        base: &base,
+        sites: unet.sites(),
+        size,
+        device,
+        tokenizer: &mut tokenizer,
+        text: &mut text,
+    };
+    let subjects = Subjects::load(&options.others, &adapter.info, &mut parts, events)?;
     let method = adapter_file::method(&adapter, base.configs())?;
     adapter_file::teach(&adapter, method.as_ref(), &mut tokenizer, &mut text)?;
     let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
@@ -84,8 +97,13 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     };
     let request = Options { embeddings: extras.paths(), ..options.clone() };
     let (name, files) = (base.name(), hashes(&request)?);
+    let others = jobs
+        .iter()
+        .zip(&typed)
+        .map(|((_, prompts), typed)| typed.located(subjects.placed(&prompts.positive)))
+        .collect::<Result<Vec<_>>>()?;
     let mut writer = Writer::new(events, places, jobs.len(), job.count);
-    let draw = |(job, prompts): &(Job, Prompts)| {
+    let draw = |((job, prompts), others): (&(Job, Prompts), &Vec<Other>)| {
         let made = Made {
             job,
             adapter: &adapter,
@@ -96,9 +114,10 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
             frozen_weights: way.weights(),
         };
         let mut watch = writer.follow(made);
-        generate(&model, method.as_ref(), job, prompts, Some(&reference), start, &mut watch)
+        let sources = Sources { references: &references, others };
+        generate(&model, method.as_ref(), job, prompts, sources, start, &mut watch)
     };
-    let result = jobs.iter().try_for_each(draw);
+    let result = jobs.iter().zip(&others).try_for_each(draw);
     writer.finish(result, options.save_latents.as_deref())
 }
 

@@ -13,7 +13,7 @@ use personalize::{
     },
 };
 
-use crate::{Compute, Error, Events, Result, VERSION, lora::open_base};
+use crate::{Compute, Error, Events, Result, VERSION, adapter_file::masked, lora::open_base};
 
 /// What was typed.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let params = found.params;
     let vectors = params.get(TOKEN).map_or(1, |token| token.shape()[0]);
     let recipe = Recipe { vectors, ..recipe };
-    Vico::from_params(&sites, width, params.clone(), recipe.rates())?;
+    Vico::from_params(&sites, width, params.clone(), (recipe.rates(), recipe.vico))?;
 
     let photos = match &options.photos {
         Some(folder) => photos(folder, &base, recipe.size, compute, events)?,
@@ -112,7 +112,8 @@ fn photos(
     events.stage("encoding the photos");
     let (vae, scale) = (base.vae_encoder()?, base.configs().vae.scaling_factor);
     let encode = |(path, photo): &(PathBuf, images::Picture)| {
-        Photo::new(&Encoded::new(path, photo, (size, size), &vae, scale, compute.device()))
+        let encoded = Encoded::new(path, photo, (size, size), &vae, scale, compute.device());
+        Ok(Photo::new(&masked(encoded, photo)?))
     };
-    Ok(folder.photos.iter().map(encode).collect())
+    folder.photos.iter().map(encode).collect()
 }

@@ -59,7 +59,7 @@ fn adapter(info: &Info, file: &TensorFile) -> Vec<String> {
         .map_while(|i| file.metadata().get(&format!("vico.photos.{i}")))
         .map(String::as_str)
         .collect();
-    vec![
+    let mut lines = vec![
         format!("{}: a vico {kind}, written by version {}", file.path().display(), info.version),
         format!("method       {}", info.method),
         format!("placeholder  {}   ({})", info.placeholder, origin(info)),
@@ -70,7 +70,12 @@ fn adapter(info: &Info, file: &TensorFile) -> Vec<String> {
             if photos.is_empty() { "none".into() } else { photos.join(", ") }
         ),
         format!("recipe       {recipe}"),
-    ]
+    ];
+    let differences = info.recipe.vico.differences();
+    if !differences.is_empty() {
+        lines.push(format!("unlike paper {}", differences.join(", ")));
+    }
+    lines
 }
 
 fn origin(info: &Info) -> String {

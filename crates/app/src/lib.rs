@@ -28,6 +28,7 @@ pub mod mask;
 mod pictures;
 pub mod repeat;
 mod run_folder;
+mod subjects;
 mod tensorboard;
 pub mod train;
 
@@ -37,6 +38,7 @@ pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use lora::LoraFile;
 pub use personalize::generate::Rng;
+pub use subjects::AdapterFile;
 
 /// The base model where none is named: the one inside the program.
 pub const DEFAULT_BASE: &str = builtin::TOYBOX_NAME;

@@ -53,7 +53,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         options.prompt.clone().unwrap_or_else(|| format!("a photo of {}", placeholder.text));
     let size = adapter.info.recipe.size;
     let prompt = captions::plain(&base.tokenizer()?, &prompt, placeholder)?;
-    let reference = Reference::Photo(options.photo.clone()).latents(
+    let reference = Reference::Photo(options.photo.clone()).read(
         &base,
         &adapter,
         &options.adapter,

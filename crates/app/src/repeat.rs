@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use images::read_png_text;
+use images::{mask_path, read_png_text};
 use personalize::FrozenWeights;
 use serde::Deserialize;
 
@@ -16,6 +16,7 @@ use crate::{
     generate::Options,
     infotext::{self, Infotext, rng_here, sampler_here},
     pictures::KEYWORD,
+    subjects::AdapterFile,
 };
 
 /// What a picture says its inputs were. Whatever is named anew is no longer
@@ -105,35 +106,61 @@ fn size(text: &Infotext, picture: &Path) -> Result<Option<(usize, usize)>> {
 
 /// SHA-256 of the files that a picture is drawn from, besides the base model.
 pub(crate) fn hashes(options: &Options) -> Result<BTreeMap<PathBuf, String>> {
-    let hash = |(path, _)| {
+    let hash = |path: PathBuf| {
         let hash = formats::sha256_of(&path)?;
         Ok((path, hash))
     };
-    files(options).into_iter().map(hash).collect()
+    let masks = photos(options).map(mask_path).filter(|mask| mask.is_file());
+    files(options).into_iter().map(|(path, _)| path).chain(masks).map(hash).collect()
 }
 
 /// The files, and the options that name them.
 fn files(options: &Options) -> Vec<(PathBuf, &'static str)> {
-    let photo = match options.reference.as_deref().map(Reference::parse) {
-        Some(Reference::Photo(path)) => Some((path, "--reference")),
-        _ => None,
-    };
+    let photos = photos(options).map(|path| (path, "--reference"));
     let latents = options.init_latents.clone().map(|path| (path, "--init-latents"));
     let picture = options.init_image.clone().map(|path| (path, "--init-image"));
+    let others = options.others.iter().map(|other| (other.path.clone(), "--adapter"));
     let embeddings = options.embeddings.iter().map(|path| (path.clone(), "--embedding"));
     [(options.adapter.clone(), "--adapter")]
         .into_iter()
-        .chain(photo)
+        .chain(others)
+        .chain(photos)
         .chain(latents)
         .chain(picture)
         .chain(embeddings)
         .collect()
 }
 
+/// The references that are photos on disk.
+fn photos(options: &Options) -> impl Iterator<Item = PathBuf> {
+    let own = options.references.iter().filter_map(|text| match Reference::parse(text) {
+        Reference::Photo(path) => Some(path),
+        Reference::Kept(_) => None,
+    });
+    own.chain(options.others.iter().filter_map(AdapterFile::photo))
+}
+
 impl Recorded {
     /// Forgets a file that was named anew.
     pub fn forgive(&mut self, path: &Path) {
         self.files.remove(path);
+    }
+
+    /// Finds out whether the photos have the masks that they had.
+    fn check_masks(&self, options: &Options) -> Result<()> {
+        for photo in photos(options).filter(|photo| self.files.contains_key(photo)) {
+            let mask = mask_path(&photo);
+            let is = mask.is_file().then(|| formats::sha256_of(&mask)).transpose()?;
+            if is.as_ref() != self.files.get(&mask) {
+                let what = format!(
+                    "this mask is not as it was when the picture was drawn: name {} with \
+                     --reference to draw all the same",
+                    photo.display()
+                );
+                return Err(Error::path(mask, what));
+            }
+        }
+        Ok(())
     }
 
     /// Finds out whether the files are there, and what they were.
@@ -157,7 +184,7 @@ impl Recorded {
                 return Err(Error::path(path, what));
             }
         }
-        Ok(())
+        self.check_masks(options)
     }
 
     /// Compares the base model.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use diffusion::Base;
 use engine::{Device, optim::AdamW};
-use images::read_folder;
+use images::{read_folder, read_mask};
 use personalize::{
     Adapter, Recipe, checkpoint,
     methods::{self, Frozen, parameter_count},
@@ -30,7 +30,8 @@ use options::{outputs, recipe, run_dir};
 use preview::Preview;
 use steps::Parts;
 
-pub use options::{ConceptPhotos, Options, RecipeOptions};
+pub use options::{ConceptPhotos, Options, RecipeOptions, VicoOptions};
+pub use personalize::methods::vico::variant::{Injection, Placement};
 pub use recipe_file::RecipeFile;
 
 /// A training that was checked and can begin.
@@ -220,6 +221,10 @@ impl Plan {
         if let Some(folder) = self.model_folder() {
             events.note(format!("the whole model will be written to {}", folder.display()));
         }
+        let differences = recipe.vico.differences();
+        if !differences.is_empty() {
+            events.note(format!("unlike the paper: {}", differences.join(", ")));
+        }
         events.note(memory.sentence());
         memory.check("lower --batch (and raise --accumulate), or lower --size")
     }
@@ -252,6 +257,14 @@ impl Plan {
         let recipe = &run.recipe;
         (logged as &mut dyn Events).stage("encoding the photos");
         let mut dataset = Encoding::new(&base, recipe, device)?.dataset(&photos, &concepts)?;
+        let drawn = dataset.photos.iter().filter(|photo| photo.mask().is_some()).count();
+        if drawn > 0 {
+            let events = logged as &mut dyn Events;
+            events.note(format!("{drawn} of {} photos have a drawn mask", dataset.photos.len()));
+            if !recipe.vico.mask {
+                events.warning("they are not used: --no-mask leaves nothing out");
+            }
+        }
         // The VAE's buffers are larger than any of the training's, and done with.
         engine::release_buffers();
         let first_photo = photos.into_iter().next().expect("a folder has a photo").1;
@@ -291,11 +304,15 @@ impl Plan {
     }
 }
 
-/// The photos of a folder; what else lies there is said.
+/// The photos of a folder, whose drawn masks can be read; what else lies there is said.
 fn read_photos(path: &Path, events: &mut dyn Events) -> Result<Photos> {
     let folder = read_folder(path)?;
     for (path, reason) in &folder.skipped {
         events.note(format!("skipped {}: {reason}", path.display()));
+    }
+    for (path, photo) in &folder.photos {
+        // Found out now, and read again when the photo is encoded.
+        read_mask(path, (photo.width(), photo.height()))?;
     }
     Ok(folder.photos)
 }

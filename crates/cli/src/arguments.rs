@@ -1,5 +1,6 @@
 //! Arguments of the command line, and what they mean.
 
+mod ablations;
 mod draw;
 mod evaluate;
 mod exchange;
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::documents;
+use ablations::Ablations;
 use draw::Generate;
 use evaluate::Evaluate;
 use exchange::{Export, Import, Models};
@@ -295,6 +297,8 @@ struct Train {
     /// Say what would be done, what it takes, and the resolved recipe; then stop
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    ablations: Ablations,
 }
 
 impl Train {
@@ -339,6 +343,7 @@ impl Train {
                 placeholder: self.placeholder,
                 vectors: self.vectors,
                 seed: self.seed,
+                vico: self.ablations.options(),
             },
             checkpoint_every: self.checkpoint_every,
             preview_every: self.preview_every,

@@ -166,6 +166,38 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A mask is not of its photo's size.
+    #[error(
+        "{} has {}x{} pixels, its photo {}x{} (upright): draw the mask at the photo's size",
+        path.display(), found.0, found.1, expected.0, expected.1
+    )]
+    MaskSize {
+        /// The mask.
+        path: PathBuf,
+        /// Its width and height.
+        found: (usize, usize),
+        /// Those of the photo.
+        expected: (usize, usize),
+    },
+
+    /// A mask leaves nothing.
+    #[error("{} has no white: paint the object white and the rest black", path.display())]
+    EmptyMask {
+        /// The mask.
+        path: PathBuf,
+    },
+
+    /// A mask lies beside no photo.
+    #[error(
+        "{} is a mask, but there is no photo of that name beside it (toy.mask.png belongs to \
+         toy.jpg): rename it",
+        path.display()
+    )]
+    MaskWithoutPhoto {
+        /// The mask.
+        path: PathBuf,
+    },
+
     /// The file could not be written. Whatever was at the path before is untouched.
     #[error(transparent)]
     Write(#[from] formats::Error),

@@ -8,6 +8,7 @@ use std::str::Chars;
 
 use crate::error::{Error, Result};
 use crate::limits::{MAX_FOLDER_PHOTOS, MAX_FOLDER_PIXELS};
+use crate::mask::{is_mask, mask_path};
 use crate::photo::{Content, HEAD, recognise};
 use crate::{Picture, file, read_photo};
 
@@ -24,13 +25,13 @@ pub struct Folder {
 ///
 /// The photos come in the order of their names, in which numbers count as numbers: `2.jpg` before
 /// `10.jpg`. Hidden files, folders and files that are no pictures (`notes.txt`, `Thumbs.db`) are
-/// passed over and reported. What is a picture by its content or by its name must be readable: a
+/// passed over and reported, as are masks (see [`read_mask`](crate::read_mask)). What is a picture by its content or by its name must be readable: a
 /// damaged photo, or one in a format that is not read, is an error, so that none is missed unnoticed.
 ///
 /// # Errors
 ///
 /// If the folder does not exist or may not be read, is empty ([`Error::EmptyFolder`]) or holds no
-/// photo ([`Error::NoPhotos`]); if a photo cannot be read (see [`read_photo`]); or if there are more
+/// photo ([`Error::NoPhotos`]), or a mask without its photo; if a photo cannot be read (see [`read_photo`]); or if there are more
 /// than [`crate::limits`] allow.
 pub fn read_folder(path: impl AsRef<Path>) -> Result<Folder> {
     let path = path.as_ref();
@@ -72,12 +73,18 @@ fn sort_out(folder: &Path) -> Result<(Vec<PathBuf>, Vec<Skipped>)> {
     }
     let mut photos = Vec::new();
     let mut skipped = Vec::new();
+    let mut masks = Vec::new();
     for path in paths {
         match reason_to_skip(&path)? {
             Some(reason) => skipped.push((path, reason.to_owned())),
+            None if is_mask(&path) => masks.push(path),
             None => photos.push(path),
         }
     }
+    if let Some(path) = masks.iter().find(|mask| !photos.iter().any(|p| mask_path(p) == **mask)) {
+        return Err(Error::MaskWithoutPhoto { path: path.clone() });
+    }
+    skipped.extend(masks.into_iter().map(|path| (path, "a mask".to_owned())));
     if photos.is_empty() {
         return Err(Error::NoPhotos { path: folder.to_owned(), skipped });
     }

@@ -2,24 +2,26 @@
 //!
 //! Tensors: `placeholder_embedding [vectors, width]`; image attention under the
 //! names of ViCo's released checkpoints; `photos.N.latents [channels, height,
-//! width]`, so that the file is all that generation needs. Metadata, all
+//! width]`, so that the file is all that generation needs, and `photos.N.mask [height,
+//! width]` where the user drew one: the object's share of each latent. Metadata, all
 //! beginning with `vico.`: see [`Info`] and the constants here.
 
 use std::{collections::BTreeMap, path::Path};
 
 use diffusion::layout::from_nchw;
 use engine::{
-    Device, Tensor,
+    Device,
     params::{Param, Params},
 };
 use formats::{Array, TensorFile, write_safetensors};
 
-use crate::{Error, Recipe, Result, dataset::Encoded};
+use crate::{Error, ObjectMask, Recipe, Reference, Result, dataset::Encoded};
 
 /// Version of the layout described here.
 const FORMAT: &str = "1";
 const PHOTOS: &str = "photos.";
 const LATENTS: &str = ".latents";
+const MASK: &str = ".mask";
 
 /// What an adapter says of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +53,8 @@ pub struct Photo {
     pub latents: Vec<f32>,
     /// `[channels, height, width]`.
     pub shape: [usize; 3],
+    /// What the user drew to be the object.
+    pub mask: Option<ObjectMask>,
 }
 
 impl Photo {
@@ -58,13 +62,14 @@ impl Photo {
     pub fn new(encoded: &Encoded) -> Self {
         let name = encoded.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (latents, shape) = encoded.to_file();
-        Self { name, latents, shape }
+        Self { name, latents, shape, mask: encoded.mask().cloned() }
     }
 
-    /// The latents `[1, height, width, channels]`.
-    pub fn tensor(&self, device: &Device) -> Tensor<4> {
+    /// The photo as a reference to draw from.
+    pub fn reference(&self, device: &Device) -> Reference {
         let [c, h, w] = self.shape;
-        from_nchw(self.latents.clone(), [1, c, h, w], device)
+        let latents = from_nchw(self.latents.clone(), [1, c, h, w], device);
+        Reference { latents, mask: self.mask.clone() }
     }
 }
 
@@ -104,6 +109,10 @@ impl Adapter {
         for (i, photo) in self.photos.iter().enumerate() {
             let array = Array::f32(&photo.shape, &photo.latents);
             arrays.insert(format!("{PHOTOS}{i}{LATENTS}"), array);
+            if let Some(mask) = &photo.mask {
+                let array = Array::f32(&photo.shape[1..], mask.coverage());
+                arrays.insert(format!("{PHOTOS}{i}{MASK}"), array);
+            }
             metadata.insert(format!("vico.{PHOTOS}{i}"), photo.name.clone());
         }
         for (name, values) in more {
@@ -156,8 +165,26 @@ fn read_photo(file: &TensorFile, index: usize) -> Result<Option<Photo>> {
         what: format!("{name} has shape {:?}, expected [channels, height, width]", info.shape),
     })?;
     let latents = finite(file, &name)?;
+    let mask = read_mask(file, index, shape)?;
     let title = file.metadata().get(&format!("vico.{PHOTOS}{index}")).cloned();
-    Ok(Some(Photo { name: title.unwrap_or_default(), latents, shape }))
+    Ok(Some(Photo { name: title.unwrap_or_default(), latents, shape, mask }))
+}
+
+fn read_mask(
+    file: &TensorFile,
+    index: usize,
+    [_, height, width]: [usize; 3],
+) -> Result<Option<ObjectMask>> {
+    let name = format!("{PHOTOS}{index}{MASK}");
+    if !file.contains(&name) {
+        return Ok(None);
+    }
+    file.expect_shape(&name, &[height, width])?;
+    let mask = ObjectMask::new(width, height, file.f32(&name)?);
+    mask.map(Some).ok_or_else(|| Error::Adapter {
+        path: file.path().to_owned(),
+        what: format!("{name} holds no shares from 0 to 1, some above 0: the file is damaged"),
+    })
 }
 
 fn finite(file: &TensorFile, name: &str) -> Result<Vec<f32>> {

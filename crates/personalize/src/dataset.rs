@@ -6,7 +6,7 @@ use diffusion::{layout::to_nchw, vae::Encoder};
 use engine::{Device, Tensor};
 use images::{Filter, Picture};
 
-use crate::draw::Draw;
+use crate::{Error, ObjectMask, Reference, Result, draw::Draw};
 
 /// A photo's latent distribution.
 #[derive(Clone, Debug)]
@@ -16,6 +16,7 @@ pub struct Encoded {
     mean: Tensor<4>,
     std: Tensor<4>,
     scale: f64,
+    mask: Option<ObjectMask>,
     /// The photo with left and right exchanged, if the training looks at it so.
     pub mirrored: Option<Box<Self>>,
 }
@@ -34,7 +35,35 @@ impl Encoded {
         let pixels = engine::tensor(resized.to_unit(), [1, height, width, 3], device);
         let posterior = vae.forward(pixels);
         let (path, mean, std) = (path.to_owned(), posterior.mean(), posterior.std());
-        Self { path, mean, std, scale, mirrored: None }
+        Self { path, mean, std, scale, mask: None, mirrored: None }
+    }
+
+    /// With a drawing that is white on the object, as [`images::read_mask`] reads it.
+    ///
+    /// # Errors
+    /// If the object is too small for the photo's latents.
+    pub fn with_mask(mut self, drawing: &Picture) -> Result<Self> {
+        let [_, height, width, _] = self.mean.dims();
+        let mask = ObjectMask::drawn(drawing, width, height);
+        self.mask =
+            Some(
+                mask.ok_or_else(|| Error::Mask {
+                    path: images::mask_path(&self.path),
+                    what: "the object is too small to be seen at this size: paint more of it white"
+                        .into(),
+                })?,
+            );
+        Ok(self)
+    }
+
+    /// What was drawn to be the object.
+    pub fn mask(&self) -> Option<&ObjectMask> {
+        self.mask.as_ref()
+    }
+
+    /// The photo as a reference to draw from.
+    pub fn reference(&self) -> Reference {
+        Reference { latents: self.mode(), mask: self.mask.clone() }
     }
 
     /// Latents drawn from the posterior, as the U-Net wants them:
@@ -106,11 +135,16 @@ fn choose(draw: &Draw, name: &str, count: usize) -> usize {
 }
 
 /// The photo and the reference of a training sample: two different ones where there are
-/// at least two.
-pub fn pair<'a>(photos: &'a [Encoded], draw: &Draw, name: &str) -> (&'a Encoded, &'a Encoded) {
+/// at least two and it shall not be the `same`.
+pub fn pair<'a>(
+    photos: &'a [Encoded],
+    draw: &Draw,
+    name: &str,
+    same: bool,
+) -> (&'a Encoded, &'a Encoded) {
     let count = photos.len();
     let photo = draw.below(&format!("{name} photo"), count);
-    if count == 1 {
+    if count == 1 || same {
         return (&photos[photo], &photos[photo]);
     }
     let step = 1 + draw.below(&format!("{name} reference"), count - 1);

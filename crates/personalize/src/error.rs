@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         what: String,
     },
+    /// A mask cannot be used.
+    #[error("{path}: {what}")]
+    Mask {
+        /// The mask, or the photo or adapter that it belongs to.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// A value that is not finite stopped the run.
     #[error("{tensor} is not finite at {place}: {advice}")]
     NotFinite {

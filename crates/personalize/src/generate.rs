@@ -14,7 +14,7 @@ use images::Picture;
 
 use crate::{
     Error, Result,
-    methods::{Method, Request},
+    methods::{Method, Request, Sources},
     noise::Stream,
 };
 
@@ -79,17 +79,18 @@ pub enum Start<'a> {
     Picture(&'a Posterior),
 }
 
-/// Draws a job's pictures.
+/// Draws a job's pictures; methods without image attention need no references.
 pub fn generate(
     model: &Model,
     method: &dyn Method,
     job: &Job,
     prompts: &Prompts,
-    reference: Option<&Tensor<4>>,
+    sources: Sources,
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<()> {
-    let request = Request { unet: model.unet, text: model.text, prompts, job, reference };
+    let latents = [job.height / model.factor, job.width / model.factor];
+    let request = Request { unet: model.unet, text: model.text, prompts, job, sources, latents };
     draw(model, method.denoiser(&request)?.as_mut(), job, start, watch)
 }
 

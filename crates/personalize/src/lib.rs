@@ -20,8 +20,10 @@ pub mod masks;
 pub mod methods;
 mod noise;
 pub mod recipe;
+pub mod reference;
 pub mod trainer;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};
 pub use recipe::{FrozenWeights, Recipe};
+pub use reference::{ObjectMask, Reference};

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    methods::{NAMES, vico::Rates},
+    methods::{
+        NAMES,
+        vico::{Rates, variant::Variant},
+    },
 };
 
 /// A resolved recipe; it lies in every run folder and in the adapter file.
@@ -76,6 +79,9 @@ pub struct Recipe {
     /// default.
     #[serde(default)]
     pub frozen_weights: FrozenWeights,
+    /// ViCo's switches; left out where they are the paper's.
+    #[serde(default, skip_serializing_if = "Variant::is_default")]
+    pub vico: Variant,
 }
 
 /// A thing that is learned beside the first one.
@@ -188,6 +194,7 @@ impl Recipe {
             weight_decay: 0.01,
             seed: 0,
             frozen_weights: FrozenWeights::default(),
+            vico: Variant::default(),
         }
     }
 
@@ -291,6 +298,7 @@ impl Recipe {
         rate("--lr-weights", self.lr_weights)?;
         rate("--prior-weight", self.prior_weight)?;
         rate("weight_decay", self.weight_decay)?;
+        self.check_variant()?;
         if self.lora_rank > MOST_RANK {
             let expected = format!("a whole number up to {MOST_RANK}, 0 for none");
             return Err(setting("--lora-rank", &self.lora_rank.to_string(), &expected));
@@ -311,6 +319,20 @@ impl Recipe {
             }
             None => Ok(()),
         }
+    }
+
+    /// The switches of ViCo must mean something.
+    fn check_variant(&self) -> Result<()> {
+        if self.method != "vico" && !self.vico.is_default() {
+            let expected = format!("nothing: {} has no image attention", self.method);
+            return Err(setting("[vico]", &self.vico.differences().join(", "), &expected));
+        }
+        if self.vico.detach_reference && self.reg_weight > 0.0 {
+            let expected = "0, since the regulariser acts through the reference stream, which \
+                            --detach-reference cuts off";
+            return Err(setting("--reg-weight", &self.reg_weight.to_string(), expected));
+        }
+        Ok(())
     }
 }
 

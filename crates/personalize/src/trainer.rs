@@ -9,7 +9,7 @@ use engine::{
 use serde::Serialize;
 
 use crate::{
-    Error, Recipe, Result,
+    Error, ObjectMask, Recipe, Result,
     captions::{self, TEMPLATES},
     dataset::{Dataset, Encoded, pair},
     draw::Draw,
@@ -121,6 +121,7 @@ impl<'a> Trainer<'a> {
             latents: all(|r| &r.latents),
             references: all(|r| &r.reference),
             noise: all(|r| &r.noise),
+            masks: rows.iter().map(|r| r.mask.clone()).collect(),
             timesteps: rows.iter().map(|r| r.timestep).collect(),
             prompts: rows.into_iter().map(|r| r.prompt).collect(),
         })
@@ -132,7 +133,7 @@ impl<'a> Trainer<'a> {
             Kind::Photos => self.dataset.thing(draw, name),
             Kind::Class => self.dataset.class(draw, name),
         };
-        let (photo, reference) = pair(photos, draw, name);
+        let (photo, reference) = pair(photos, draw, name, self.method.same_reference());
         let photo = self.mirrored(photo, name);
         let normal = |what: &str, count| draw.normal(&format!("{name} {what}"), count);
         let latents = photo.sample(normal("latents", photo.len()));
@@ -141,6 +142,7 @@ impl<'a> Trainer<'a> {
         Ok(Row {
             latents,
             reference: reference.sample(normal("reference latents", reference.len())),
+            mask: reference.mask().cloned(),
             noise,
             timestep: draw.below(&format!("{name} timestep"), self.frozen.schedule.len()),
             prompt: match kind {
@@ -206,6 +208,7 @@ pub fn optimizer_config(recipe: &Recipe) -> AdamWConfig {
 struct Row {
     latents: Tensor<4>,
     reference: Tensor<4>,
+    mask: Option<ObjectMask>,
     noise: Tensor<4>,
     timestep: usize,
     prompt: Prompt,

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use toybox::personal::METHODS;
 
 /// Make the small base model that lies inside vico.
 ///
@@ -52,14 +53,18 @@ pub enum Command {
         #[arg(long, default_value_t = 5.0)]
         guidance: f64,
     },
-    /// Learn held-out objects from five photos each, with ViCo and Textual Inversion.
+    /// Learn held-out objects from five photos each, and measure what is drawn of them.
     Personal {
         /// The exported model.
         #[arg(long)]
         base: PathBuf,
-        /// Number of objects, at most 8.
-        #[arg(long, default_value_t = 8)]
-        objects: usize,
+        /// An object and a class word that the base knows, such as "teddy bear:koala";
+        /// may be given several times [default: the eight of the model card].
+        #[arg(long, value_name = "OBJECT:WORD", value_parser = subject)]
+        subject: Vec<(String, String)>,
+        /// Method; may be given several times.
+        #[arg(long, default_values = ["textual-inversion", "vico"], value_parser = METHODS)]
+        method: Vec<String>,
         /// Guidance scale.
         #[arg(long, default_value_t = 5.0)]
         guidance: f64,
@@ -90,6 +95,11 @@ pub enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+}
+
+fn subject(text: &str) -> Result<(String, String), String> {
+    let (object, word) = text.split_once(':').ok_or("expected OBJECT:WORD")?;
+    Ok((object.to_owned(), word.to_owned()))
 }
 
 /// How to train.

@@ -44,7 +44,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
             let how = toybox::drawing::How { steps: *steps, guidance: *guidance };
             shop.score(*count, how)
         }
-        Command::Personal { base, objects, guidance } => shop.personal(base, *objects, *guidance),
+        Command::Personal { base, subject, method, guidance } => {
+            shop.personal(base, subject, method, *guidance)
+        }
         Command::Photos { object, out } => {
             personal::photos(&shop.world, object, shop.side, out).map(drop)
         }
@@ -235,7 +237,13 @@ impl Shop {
         Ok(())
     }
 
-    fn personal(&self, base: &Path, objects: usize, guidance: f64) -> Result<()> {
+    fn personal(
+        &self,
+        base: &Path,
+        subjects: &[(String, String)],
+        methods: &[String],
+        guidance: f64,
+    ) -> Result<()> {
         let judge = self.trained("judge", self.fresh_judge())?;
         let judge = score::Expert::new(&self.world, &judge, self.side);
         let vae = Vae::new(&self.configs, &self.trained_vae()?, &self.device);
@@ -252,7 +260,8 @@ impl Shop {
             guidance,
         };
         let mut means = std::collections::BTreeMap::<&str, Vec<Marks>>::new();
-        for (object, word) in CASES.into_iter().take(objects) {
+        let cases = CASES.map(|(object, word)| (object.to_owned(), word.to_owned()));
+        for (object, word) in if subjects.is_empty() { &cases } else { subjects } {
             let (number, photos) = study.photos(object)?;
             let captions = Study::captions(word);
             let drawn = painter.pictures(&self.tokenizer, &vae, &schedule, &captions, how)?;
@@ -261,11 +270,11 @@ impl Shop {
             println!("{object}, {label}: {marks}");
             means.entry("base").or_default().push(marks);
             let mut rows = vec![(label, drawn)];
-            for method in ["textual-inversion", "vico"] {
+            for method in methods {
                 let (marks, drawn) = study.case(object, word, method)?;
                 println!("{object}, {method}: {marks}");
                 means.entry(method).or_default().push(marks);
-                rows.push((method.to_owned(), drawn));
+                rows.push((method.clone(), drawn));
             }
             let name = format!("{}.png", object.replace(' ', "-"));
             let sheet = study.sheet(object, &rows)?;

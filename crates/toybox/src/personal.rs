@@ -1,5 +1,5 @@
-//! How well a held-out object is learned from five photos: ViCo beside Textual Inversion
-//! and beside the base, which only has the class word.
+//! How well a held-out object is learned from five photos by each method, beside the
+//! base, which only has the class word.
 
 use std::{
     fmt, fs,
@@ -11,9 +11,10 @@ use diffusion::{Base, Tokenizer};
 use engine::values;
 use images::{Filter, Picture, labelled_sheet, read_photo, resize, write_png};
 use personalize::{
-    Adapter,
+    Adapter, Reference,
     masks::MaskView,
     methods::{self, Frozen},
+    recipe::{DREAMBOOTH_LORA, LORA_RANK},
 };
 use toyworld::{Rendering, Scene, World};
 
@@ -34,6 +35,9 @@ pub const CASES: [(&str, &str); 8] = [
     ("accordion", "piano"),
     ("boot", "sneaker"),
 ];
+
+/// Methods that can be asked for; all but `dreambooth-lora` go by vico's own names.
+pub const METHODS: [&str; 4] = ["vico", "textual-inversion", "custom-diffusion", DREAMBOOTH_LORA];
 
 /// Where each is drawn.
 const SCENES: [Scene; 6] =
@@ -121,10 +125,7 @@ impl Study<'_> {
                 base: Some(self.base.clone()),
                 init_word: Some(word.to_owned()),
                 output: Some(adapter.clone()),
-                recipe: train::RecipeOptions {
-                    method: Some(method.to_owned()),
-                    ..Default::default()
-                },
+                recipe: options(method),
                 ..Default::default()
             };
             train::run(&options, &compute, &mut Quiet)?;
@@ -212,7 +213,8 @@ impl Study<'_> {
         let mut all = Vec::new();
         for photo in photos {
             let latents = encoder.forward(data::tensor(std::slice::from_ref(photo), self.side));
-            let views = method.masks(&frozen, &prompt, &latents.mode(), MASK_TIMESTEP);
+            let views =
+                method.masks(&frozen, &prompt, &Reference::new(latents.mode()), MASK_TIMESTEP);
             all.extend(views.iter().map(|view| overlap(view, &photo.mask, self.side)));
         }
         let count = all.len() as f64;
@@ -253,6 +255,16 @@ pub fn photos(
         write_png(path, &to_picture(photo, side), &[] as &[(&str, &str)])?;
     }
     Ok((number, photos))
+}
+
+/// What is typed to choose a method.
+fn options(method: &str) -> train::RecipeOptions {
+    let lora = method == DREAMBOOTH_LORA;
+    train::RecipeOptions {
+        method: Some(if lora { "dreambooth" } else { method }.to_owned()),
+        lora_rank: lora.then_some(LORA_RANK),
+        ..Default::default()
+    }
 }
 
 /// Timestep at which the masks are taken: little noise, clean features.

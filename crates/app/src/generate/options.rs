@@ -7,9 +7,12 @@ use personalize::{
     Adapter,
     generate::{Init, Job, Rng},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Error, Result, init::InitLatents, lora::LoraFile, repeat::Recorded};
+use crate::{
+    Error, Result, adapter_file::Reference, init::InitLatents, lora::LoraFile, repeat::Recorded,
+    subjects::AdapterFile,
+};
 
 /// What was typed, or what a picture says of itself.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -21,6 +24,9 @@ pub struct Options {
     pub loras: Vec<LoraFile>,
     /// Adapter file.
     pub adapter: PathBuf,
+    /// Adapters of further subjects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<AdapterFile>,
     /// Prompt.
     pub prompt: String,
     /// A file of prompts to draw in its stead.
@@ -30,8 +36,9 @@ pub struct Options {
     pub negative: String,
     /// Files or folders of extra embeddings.
     pub embeddings: Vec<PathBuf>,
-    /// Number of a kept photo or a path; the first photo if not given.
-    pub reference: Option<String>,
+    /// Numbers of kept photos, or paths; the first kept photo if there is none.
+    #[serde(alias = "reference", deserialize_with = "one_or_many")]
+    pub references: Vec<String>,
     /// Sampling steps.
     pub steps: usize,
     /// Guidance scale.
@@ -81,11 +88,12 @@ impl Default for Options {
             base: PathBuf::new(),
             loras: Vec::new(),
             adapter: PathBuf::new(),
+            others: Vec::new(),
             prompt: String::new(),
             prompt_file: None,
             negative: String::new(),
             embeddings: Vec::new(),
-            reference: None,
+            references: Vec::new(),
             steps,
             guidance,
             sampler,
@@ -105,6 +113,28 @@ impl Default for Options {
             save_latents: None,
             recorded: None,
         }
+    }
+}
+
+/// Pictures that were drawn while there was one reference say so without a list.
+fn one_or_many<'d, D: Deserializer<'d>>(value: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Typed {
+        Many(Vec<String>),
+        One(Option<String>),
+    }
+    Ok(match Typed::deserialize(value)? {
+        Typed::Many(all) => all,
+        Typed::One(one) => one.into_iter().collect(),
+    })
+}
+
+/// The references that were typed, or the first photo.
+pub(super) fn references(typed: &[String]) -> Vec<Reference> {
+    match typed {
+        [] => vec![Reference::Kept(0)],
+        typed => typed.iter().map(|text| Reference::parse(text)).collect(),
     }
 }
 
@@ -159,4 +189,21 @@ pub(super) fn job(
             .as_ref()
             .map(|path| Init { image: path.display().to_string(), strength: options.strength }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_pictures_with_one_reference_are_still_read() {
+        for (text, expected) in [
+            (r#"{"reference": "photos/1.png"}"#, vec!["photos/1.png"]),
+            (r#"{"reference": null}"#, vec![]),
+            (r#"{"references": ["1", "2"]}"#, vec!["1", "2"]),
+            ("{}", vec![]),
+        ] {
+            assert_eq!(serde_json::from_str::<Options>(text).unwrap().references, expected);
+        }
+    }
 }

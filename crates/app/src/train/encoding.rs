@@ -10,7 +10,7 @@ use personalize::{
     dataset::{Dataset, Encoded},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, adapter_file::masked};
 
 /// Photos with the files that they come from.
 pub(super) type Photos = Vec<(PathBuf, Picture)>;
@@ -32,10 +32,10 @@ impl<'a> Encoding<'a> {
     /// The latents of photos, and of their mirror images if the recipe has flips.
     ///
     /// # Errors
-    /// If some are not finite.
+    /// If some are not finite, or a drawn mask does not fit.
     pub fn encode(&self, photos: &Photos) -> Result<Vec<Encoded>> {
         let one = |(path, photo): &(PathBuf, Picture)| {
-            let mut encoded = self.picture(path, photo)?;
+            let mut encoded = masked(self.picture(path, photo)?, photo)?;
             if self.recipe.flips {
                 encoded.mirrored = Some(Box::new(self.picture(path, &photo.mirrored())?));
             }

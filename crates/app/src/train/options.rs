@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 use diffusion::Base;
 use personalize::{
-    Recipe, methods,
+    Recipe,
+    methods::{self, vico::variant::Variant},
     recipe::{Concept, DREAMBOOTH_LORA},
 };
 use serde::Deserialize;
 
-use super::recipe_file::RecipeFile;
+use super::{Injection, Placement, recipe_file::RecipeFile};
 use crate::{
     Error, LoraFile, Result,
     run_folder::{Outputs, Run},
@@ -98,15 +99,37 @@ pub struct RecipeOptions {
     pub vectors: Option<usize>,
     /// Seed.
     pub seed: Option<u64>,
+    /// ViCo's switches.
+    #[serde(default)]
+    pub vico: VicoOptions,
+}
+
+/// ViCo's switches that were typed, see [`Variant`].
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VicoOptions {
+    /// Only the object is read from the reference.
+    pub mask: Option<bool>,
+    /// How the reference enters.
+    pub injection: Option<Injection>,
+    /// Which transformers carry image attention.
+    pub image_attention: Option<Placement>,
+    /// No gradient through the reference stream, and so no regulariser.
+    pub detach_reference: Option<bool>,
+    /// Fresh image attention changes nothing.
+    pub zero_init: Option<bool>,
+    /// A photo is its own reference.
+    pub same_reference: Option<bool>,
+}
+
+fn put<T: Clone>(typed: &Option<T>, into: &mut T) {
+    if let Some(value) = typed {
+        *into = value.clone();
+    }
 }
 
 impl RecipeOptions {
     fn apply(&self, recipe: &mut Recipe) {
-        fn put<T: Clone>(typed: &Option<T>, into: &mut T) {
-            if let Some(value) = typed {
-                *into = value.clone();
-            }
-        }
         put(&self.method, &mut recipe.method);
         put(&self.steps, &mut recipe.steps);
         put(&self.batch, &mut recipe.batch);
@@ -126,6 +149,21 @@ impl RecipeOptions {
         put(&self.placeholder, &mut recipe.placeholder);
         put(&self.vectors, &mut recipe.vectors);
         put(&self.seed, &mut recipe.seed);
+        self.vico.apply(&mut recipe.vico);
+        if self.vico.detach_reference == Some(true) && self.reg_weight.is_none() {
+            recipe.reg_weight = 0.0;
+        }
+    }
+}
+
+impl VicoOptions {
+    fn apply(&self, variant: &mut Variant) {
+        put(&self.mask, &mut variant.mask);
+        put(&self.injection, &mut variant.injection);
+        put(&self.image_attention, &mut variant.image_attention);
+        put(&self.detach_reference, &mut variant.detach_reference);
+        put(&self.zero_init, &mut variant.zero_init);
+        put(&self.same_reference, &mut variant.same_reference);
     }
 }
 

@@ -7,7 +7,7 @@ use personalize::{
     dataset::Dataset,
     generate::{Drawn, Job, Model, Start, Watch, generate},
     masks::{self, MaskView},
-    methods::Frozen,
+    methods::{Frozen, Sources},
     trainer::Trainer,
 };
 
@@ -54,15 +54,15 @@ impl Preview {
             factor: vae.factor(),
             channels: vae.latent_channels,
         };
-        let reference = dataset.photos[0].mode();
+        let references = [dataset.photos[0].reference()];
+        let sources = Sources::references(&references);
         let mut rows = Vec::new();
         for prompt in &parts.run.outputs.preview_prompts {
             let job = Job::new(prompt, parts.run.recipe.size);
             let method = trainer.method.as_ref();
             let prompts = job.prompts(parts.tokenizer, parts.placeholder(method), false)?;
             let mut watch = Collect { events: logged, drawn: Vec::new() };
-            let reference = Some(&reference);
-            generate(&model, method, &job, &prompts, reference, Start::Noise, &mut watch)?;
+            generate(&model, method, &job, &prompts, sources, Start::Noise, &mut watch)?;
             rows.push((prompt.clone(), watch.drawn));
         }
         let step = trainer.steps();
@@ -86,7 +86,7 @@ impl Preview {
         let text = format!("a photo of {}", parts.run.recipe.placeholder);
         let prompt = captions::plain(parts.tokenizer, &text, parts.placeholder(method))?;
         let frozen = Frozen { text: parts.text, unet: parts.unet, schedule: parts.schedule };
-        let reference = dataset.photos[0].mode();
+        let reference = dataset.photos[0].reference();
         let timestep = MASK_TIMESTEP.min(parts.schedule.len() - 1) as f64;
         let views = method.masks(&frozen, &prompt, &reference, timestep);
         if views.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use personalize::{Recipe, recipe::Concept};
+use personalize::{Recipe, methods::vico::variant::Variant, recipe::Concept};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -132,7 +132,12 @@ fn overlay(table: &mut Table, with: &Table) {
 fn example() -> Table {
     let concept = Concept { placeholder: "<b>".into(), init_word: "dog".into() };
     let run = Run {
-        recipe: Recipe { concepts: vec![concept], ..Recipe::vico("toy", 512) },
+        // A recipe without switches or concepts does not write them down.
+        recipe: Recipe {
+            concepts: vec![concept],
+            vico: Variant { zero_init: true, ..Variant::default() },
+            ..Recipe::vico("toy", 512)
+        },
         inputs: Inputs {
             photos: "photos".into(),
             concepts: vec!["concept".into()],
@@ -197,6 +202,7 @@ mod tests {
             ("[recipes]", "recipes", "recipe"),
             ("[outputs]\npreview_prompt = []", "outputs.preview_prompt", "outputs.preview_prompts"),
             ("[inputs]\nlora = []", "inputs.lora", "inputs.loras"),
+            ("[recipe.vico]\nmasks = true", "recipe.vico.masks", "recipe.vico.mask"),
         ] {
             let refused = parse(text).err().unwrap().to_string();
             let expected = format!("r.toml: unknown key {unknown}; the nearest is {nearest}");
@@ -212,9 +218,10 @@ mod tests {
         file.fill(&mut options);
         assert_eq!(options.init_word.as_deref(), Some("toy"));
         assert_eq!(options.loras.len(), 1);
-        let recipe = file.over(&Recipe::vico("dog", 64)).unwrap();
-        assert_eq!(recipe.concepts.len(), 1);
-        assert_eq!(Recipe { concepts: Vec::new(), ..recipe }, Recipe::vico("toy", 512));
+        let mut recipe = file.over(&Recipe::vico("dog", 64)).unwrap();
+        assert_eq!(std::mem::take(&mut recipe.concepts).len(), 1);
+        assert!(std::mem::take(&mut recipe.vico).zero_init);
+        assert_eq!(recipe, Recipe::vico("toy", 512));
     }
 
     #[test]

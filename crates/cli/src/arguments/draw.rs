@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use app::{DEFAULT_BASE, LoraFile, Rng, generate, repeat};
+use app::{AdapterFile, DEFAULT_BASE, LoraFile, Rng, generate, repeat};
 use clap::Args;
 
 /// Every picture carries its settings inside; picture i has seed + i, whatever
@@ -29,15 +29,18 @@ pub(super) struct Generate {
     /// may be given several times
     #[arg(long, value_name = "FILE[:WEIGHT]")]
     lora: Vec<LoraFile>,
-    /// Adapter file that `vico train` wrote
-    #[arg(long, value_name = "FILE", required_unless_present = "from")]
-    adapter: Option<PathBuf>,
+    /// Adapter file that `vico train` wrote; given several times, several subjects in one picture,
+    /// each with its word in the prompt (the adapter's placeholder, or another WORD) and its
+    /// reference. Those of the first are its placeholder and --reference
+    #[arg(long, value_name = "FILE[:WORD[:N|PHOTO]]", required_unless_present = "from")]
+    adapter: Vec<AdapterFile>,
     /// Folder for the pictures, or a .png file for one [default with --from: this folder]
     #[arg(long, short, value_name = "DIR|FILE", required_unless_present = "from")]
     output: Option<PathBuf>,
-    /// Photo to draw from: a number of one kept in the adapter, or a file [default: 0]
+    /// Photo to draw from: a number of one kept in the adapter, or a file (with PHOTO.mask.png, white
+    /// on the object, in place of the automatic mask); may be given several times [default: 0]
     #[arg(long, value_name = "N|PHOTO")]
-    reference: Option<String>,
+    reference: Vec<String>,
     /// Extra embedding, used where its file name (without extension) stands in a prompt; a folder
     /// of them; may be given several times
     #[arg(long, value_name = "FILE|DIR")]
@@ -117,9 +120,17 @@ impl Generate {
         options.prompt_file = self.prompt_file;
         put(self.base, &mut options.base);
         put((!self.lora.is_empty()).then_some(self.lora), &mut options.loras);
-        put(self.adapter, &mut options.adapter);
+        if let Some((first, others)) = self.adapter.split_first() {
+            if first.word.is_some() || first.reference.is_some() {
+                let advice = "the first --adapter is a FILE alone: its word is its placeholder, its \
+                              photos are named with --reference";
+                return Err(app::Error::Usage(advice.into()));
+            }
+            options.adapter.clone_from(&first.path);
+            options.others = others.to_vec();
+        }
         options.output = self.output.unwrap_or_else(|| ".".into());
-        put(self.reference.map(Some), &mut options.reference);
+        put((!self.reference.is_empty()).then_some(self.reference), &mut options.references);
         put((!self.embedding.is_empty()).then_some(self.embedding), &mut options.embeddings);
         put(self.negative, &mut options.negative);
         put(self.steps, &mut options.steps);
@@ -154,9 +165,10 @@ impl Generate {
         if self.base.is_some() || !self.lora.is_empty() {
             recorded.base = None;
         }
-        let photo = self.reference.as_ref().map(PathBuf::from);
-        let typed =
-            [&self.adapter, &self.init_image, &self.init_latents, &photo].into_iter().flatten();
-        typed.chain(&self.embedding).for_each(|path| recorded.forgive(path));
+        let photos: Vec<PathBuf> = self.reference.iter().map(PathBuf::from).collect();
+        let adapters = self.adapter.iter().map(|adapter| &adapter.path);
+        let typed = [&self.init_image, &self.init_latents].into_iter().flatten();
+        let typed = typed.chain(&self.embedding).chain(&photos).chain(adapters);
+        typed.for_each(|path| recorded.forgive(path));
     }
 }

@@ -69,9 +69,10 @@ pub struct Evaluate {
     /// LoRA to merge into the base, with a weight; may be given several times
     #[arg(long, value_name = "FILE[:WEIGHT]", requires = "adapter")]
     lora: Vec<LoraFile>,
-    /// Photo to draw from: a number of one kept in the adapter, or a file [default: 0]
+    /// Photo to draw from: a number of one kept in the adapter, or a file; may be given several times
+    /// [default: 0]
     #[arg(long, value_name = "N|PHOTO", requires = "adapter")]
-    reference: Option<String>,
+    reference: Vec<String>,
     /// Sampling steps [default: 50]
     #[arg(long, value_name = "N", requires = "adapter")]
     steps: Option<usize>,
@@ -105,7 +106,7 @@ impl Evaluate {
                     base: self.base.unwrap_or_else(|| DEFAULT_BASE.into()),
                     loras: self.lora,
                     adapter,
-                    reference: self.reference,
+                    references: self.reference,
                     steps: self.steps.unwrap_or(default.steps),
                     guidance: self.guidance.unwrap_or(default.guidance),
                     sampler: self.sampler.unwrap_or(default.sampler.clone()),

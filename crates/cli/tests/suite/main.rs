@@ -1,5 +1,6 @@
 //! The program as its users run it, on the small golden model.
 
+mod ablations;
 mod architecture;
 mod demo;
 mod documents;
@@ -15,6 +16,7 @@ mod mistakes;
 mod prompts;
 mod recipes;
 mod sd2;
+mod subjects;
 mod training;
 mod vico;
 mod weights;

@@ -61,6 +61,11 @@ impl WeightedPrompt {
         positions.find_map(|(i, chunk)| Some(self.offset(i) + chunk.prompt.placeholder()?))
     }
 
+    /// First position of a token, counted through all chunks.
+    pub fn position(&self, id: u32) -> Option<usize> {
+        self.chunks.iter().flat_map(|chunk| &chunk.prompt.ids).position(|found| *found == id)
+    }
+
     /// Position of the end of the text, counted through all chunks.
     pub fn end_of_text(&self) -> usize {
         self.offset(self.own - 1) + self.chunks[self.own - 1].prompt.end_of_text

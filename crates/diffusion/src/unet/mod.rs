@@ -18,7 +18,7 @@ use engine::{
     ops,
 };
 
-pub use block::Block;
+pub use block::{Block, Frame};
 pub use processor::{Plain, Processor};
 pub use replay::{Recording, Replay};
 pub use site::{Part, Site, sites};

@@ -2,6 +2,7 @@
 
 mod damage;
 mod folder;
+mod masks;
 mod photos;
 mod png_file;
 mod refusals;

@@ -25,10 +25,10 @@ use self::{
     custom_diffusion::CustomDiffusion,
     dreambooth::{DreamBooth, DreamBoothLora},
     textual_inversion::TextualInversion,
-    vico::Vico,
+    vico::{Vico, several::Other},
 };
 use crate::{
-    Error, Recipe, Result,
+    Error, ObjectMask, Recipe, Reference, Result,
     draw::Draw,
     generate::{Job, Prompts},
     masks::MaskView,
@@ -85,7 +85,8 @@ pub fn fresh(recipe: &Recipe, start: &Start) -> Result<Box<dyn Method>> {
         "vico" => {
             let (word, sites) = (start.word(&recipe.init_word)?, sites(&start.base.configs().unet));
             let draw = Draw::new(recipe.seed);
-            let fresh = Vico::new(&sites, word, recipe.rates(), &draw, &device);
+            let how = (recipe.rates(), recipe.vico);
+            let fresh = Vico::new(&sites, word, how, &draw, &device);
             Box::new(fresh.with_vectors(recipe.vectors, &device))
         }
         "textual-inversion" => {
@@ -104,9 +105,12 @@ pub fn fresh(recipe: &Recipe, start: &Start) -> Result<Box<dyn Method>> {
 /// # Errors
 /// If no method has that name, or its parameters are not those it must have.
 pub fn learned(recipe: &Recipe, configs: &Configs, params: Params) -> Result<Box<dyn Method>> {
-    let (rates, width) = (recipe.rates(), configs.text.hidden_size);
+    let width = configs.text.hidden_size;
     Ok(match recipe.method.as_str() {
-        "vico" => Box::new(Vico::from_params(&sites(&configs.unet), width, params, rates)?),
+        "vico" => {
+            let how = (recipe.rates(), recipe.vico);
+            Box::new(Vico::from_params(&sites(&configs.unet), width, params, how)?)
+        }
         "textual-inversion" => {
             Box::new(TextualInversion::from_params(width, params, recipe.lr_token)?)
         }
@@ -124,7 +128,7 @@ pub fn parameter_count(recipe: &Recipe, base: &Base) -> usize {
     let configs = base.configs();
     let token = recipe.vectors * configs.text.hidden_size;
     match recipe.method.as_str() {
-        "vico" => vico::parameter_count(&configs.unet) + token,
+        "vico" => vico::parameter_count(&configs.unet, recipe.vico) + token,
         "custom-diffusion" => custom_diffusion::parameter_count(recipe, configs),
         "dreambooth" if recipe.lora_rank > 0 => dreambooth::lora_parameter_count(recipe, configs),
         "dreambooth" => {
@@ -194,6 +198,8 @@ pub struct Batch {
     pub latents: Tensor<4>,
     /// Clean latents of the reference photos.
     pub references: Tensor<4>,
+    /// What users drew to be the object in them; empty for none at all.
+    pub masks: Vec<Option<ObjectMask>>,
     /// Noise to add.
     pub noise: Tensor<4>,
     /// Timesteps.
@@ -250,9 +256,26 @@ pub struct Request<'a> {
     pub prompts: &'a Prompts,
     /// Everything else.
     pub job: &'a Job,
-    /// Latents of the reference photo `[1, height, width, channels]`, for
-    /// methods that look at one.
-    pub reference: Option<&'a Tensor<4>>,
+    /// What else it is drawn from.
+    pub sources: Sources<'a>,
+    /// Height and width of the latents to be drawn.
+    pub latents: [usize; 2],
+}
+
+/// What a picture is drawn from besides its prompts, for methods that look at photos.
+#[derive(Clone, Copy, Default)]
+pub struct Sources<'a> {
+    /// The reference photos.
+    pub references: &'a [Reference],
+    /// Further subjects of the picture.
+    pub others: &'a [Other<'a>],
+}
+
+impl<'a> Sources<'a> {
+    /// Reference photos of the only subject.
+    pub fn references(references: &'a [Reference]) -> Self {
+        Self { references, ..Self::default() }
+    }
 }
 
 impl Request<'_> {
@@ -297,6 +320,12 @@ pub trait Method {
         Vec::new()
     }
 
+    /// True if the reference of a training sample is to be its own photo, and not
+    /// another one.
+    fn same_reference(&self) -> bool {
+        false
+    }
+
     /// Loss and gradients of one batch.
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated;
 
@@ -306,7 +335,7 @@ pub trait Method {
     /// What the method takes for the object in a reference photo
     /// `[1, height, width, channels]` at a timestep, under a prompt, layer by layer;
     /// nothing for methods without masks.
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }

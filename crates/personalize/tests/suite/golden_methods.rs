@@ -30,6 +30,7 @@ fn batch(golden: &Golden, step: usize, prompt: &Prompt) -> Batch {
     let latents = image(golden, &part("latents"));
     Batch {
         references: latents.zeros_like(),
+        masks: Vec::new(),
         latents,
         noise: image(golden, &part("noise")),
         timesteps: timesteps(golden, &part("timesteps")),

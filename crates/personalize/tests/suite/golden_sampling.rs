@@ -4,7 +4,10 @@ use diffusion::{
 };
 use engine::Tensor;
 use golden::{Golden, assert_close};
-use personalize::methods::vico::denoiser::VicoDenoiser;
+use personalize::{
+    Reference,
+    methods::vico::denoiser::{Subject, VicoDenoiser},
+};
 
 use super::tiny::{STILL, Tiny, context, image, positions, values};
 
@@ -16,13 +19,17 @@ fn run(golden: &Golden, eta: f64, check: &mut dyn FnMut(usize, &Tensor<4>)) -> T
     // All samples have the same prompt and reference.
     let first = |x: Tensor<3>| x.narrow(0, 0, 1);
     let rows = vec![first(context(golden, "uncond")), first(context(golden, "context"))];
+    let subject = Subject {
+        sites: vico.sites().clone(),
+        blocks: vico.blocks(),
+        mask: true,
+        references: vec![Reference::new(image(golden, "xr").narrow(0, 0, 1))],
+        positions: positions(golden, "p", "e")[0],
+    };
     let mut denoiser = VicoDenoiser {
         unet: &tiny.unet,
-        sites: vico.sites(),
-        blocks: vico.blocks(),
-        reference: image(golden, "xr").narrow(0, 0, 1),
+        subjects: vec![subject],
         context: Tensor::cat(rows, 0),
-        positions: positions(golden, "p", "e")[0],
         guidance: golden::manifest()["guidance"].as_f64().unwrap(),
     };
     let plan = Sampler::default().plan(&tiny.schedule, &Settings { steps, eta }).unwrap();

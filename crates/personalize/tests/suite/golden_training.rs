@@ -12,6 +12,7 @@ fn batch(golden: &Golden, step: usize) -> Batch {
     Batch {
         latents: image(golden, &name("x0")),
         references: image(golden, &name("xr")),
+        masks: Vec::new(),
         noise: image(golden, &name("noise")),
         timesteps: timesteps(golden, &name("t")),
         prompts: prompts(golden, &name("ids")),

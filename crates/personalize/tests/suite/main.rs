@@ -1,5 +1,6 @@
 //! Integration tests of learning and drawing.
 
+mod ablations;
 mod golden_forward;
 mod golden_gradients;
 mod golden_methods;
@@ -9,6 +10,7 @@ mod golden_training;
 mod not_finite;
 mod own_weights;
 mod precision;
+mod references;
 mod samplers;
 mod sd2;
 mod textual_inversion;

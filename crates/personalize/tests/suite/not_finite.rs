@@ -3,13 +3,10 @@
 use std::{cell::Cell, path::Path};
 
 use diffusion::{Base, Prompt, denoise::Denoiser};
-use engine::{
-    Tensor,
-    params::{Gradients, Param, Params},
-};
+use engine::params::{Gradients, Param, Params};
 use images::Picture;
 use personalize::{
-    Error, Recipe, Result,
+    Error, Recipe, Reference, Result,
     dataset::{Dataset, Encoded},
     masks::MaskView,
     methods::{Batch, Evaluated, Frozen, Method, Request},
@@ -67,7 +64,7 @@ impl Method for Told {
         unreachable!("nothing is drawn here")
     }
 
-    fn masks(&self, _: &Frozen, _: &Prompt, _: &Tensor<4>, _: f64) -> Vec<MaskView> {
+    fn masks(&self, _: &Frozen, _: &Prompt, _: &Reference, _: f64) -> Vec<MaskView> {
         Vec::new()
     }
 }

@@ -14,7 +14,7 @@ use golden::assert_close;
 use personalize::{
     Recipe,
     generate::{Job, Prompts},
-    methods::{self, Batch, Method, Request, custom_diffusion, dreambooth},
+    methods::{self, Batch, Method, Request, Sources, custom_diffusion, dreambooth},
 };
 
 use super::{
@@ -80,8 +80,10 @@ fn drawn(tiny: &Tiny, method: &dyn Method, prompt: &str, placeholder: Placeholde
     let job = Job { guidance: 3.0, ..Job::new(prompt, 64) };
     let prompts: Prompts = job.prompts(&tokenizer, placeholder, false).unwrap();
     let (unet, text) = (&tiny.unet, &tiny.text);
-    let request = Request { unet, text, prompts: &prompts, job: &job, reference: None };
     let latents = any_batch().latents;
+    let [_, h, w, _] = latents.dims();
+    let (sources, size) = (Sources::default(), [h, w]);
+    let request = Request { unet, text, prompts: &prompts, job: &job, sources, latents: size };
     let mut denoiser = method.denoiser(&request).unwrap();
     values(denoiser.predict(latents, tiny.schedule.level(500)).unwrap())
 }
@@ -118,7 +120,8 @@ fn parameters_that_do_not_fit_are_refused() {
 #[test]
 fn counts_are_those_of_what_is_learned() {
     let tiny = Tiny::open();
-    for recipe in recipes() {
+    let token = [Recipe::vico("toy", 64), Recipe::textual_inversion("toy", 64)];
+    for recipe in recipes().into_iter().chain(token) {
         let counted = methods::parameter_count(&recipe, &tiny.base);
         assert_eq!(counted, tiny.fresh(&recipe).params().count(), "{}", recipe.method);
     }

@@ -17,7 +17,7 @@ use personalize::{
 
 use super::{
     golden_gradients::{assert_replay_as_whole, batch},
-    tiny::{STILL, Tiny, image, kept, positions, timesteps, values},
+    tiny::{STILL, Tiny, flags, image, kept, positions, timesteps, values},
 };
 
 const KEPT: [Precision; 2] = [Precision::F32, Precision::Bf16];
@@ -106,9 +106,9 @@ fn masks_in_bf16() {
         let vico = tiny.vico("placeholder_embedding", STILL);
         let context = tiny.text.forward(&batch.prompts, Some(vico.token()));
         let reference = batch.references.clone();
-        let layers =
-            Capture::run(&tiny.unet, vico.sites(), reference, &times, &context, &positions);
-        layers.values().flat_map(|layer| layer.keep.keep.to_vec()).collect()
+        let mut capture = Capture::new(vico.sites(), &positions, true);
+        capture.run(&tiny.unet, reference, &times, &context);
+        capture.layers.values().flat_map(flags).collect()
     });
     let changed = masks[0].iter().zip(&masks[1]).filter(|(a, b)| a != b).count();
     assert!(changed * 200 <= masks[0].len(), "{changed} of {} patches", masks[0].len());

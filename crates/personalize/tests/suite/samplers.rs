@@ -11,10 +11,10 @@ use engine::{
 };
 use golden::Golden;
 use personalize::{
-    Result,
+    Reference, Result,
     generate::{Drawn, Init, Job, Model, Rng, Start, Watch, generate},
     methods::{
-        Request,
+        Request, Sources,
         vico::{
             Vico,
             reference::{Capture, Positions},
@@ -79,8 +79,9 @@ impl Studio {
         let star = Placeholder { text: "*", vectors: 1, words: "" };
         let prompts = job.prompts(&self.tokenizer, star, false).unwrap();
         let mut seen = Seen::default();
-        let reference = Some(&self.reference);
-        generate(&model, &self.vico, job, &prompts, reference, start, &mut seen).unwrap();
+        let references = [Reference::new(self.reference.clone())];
+        let sources = Sources::references(&references);
+        generate(&model, &self.vico, job, &prompts, sources, start, &mut seen).unwrap();
         seen
     }
 }
@@ -197,7 +198,8 @@ fn the_placeholder_is_looked_at_in_every_chunk() {
         text: &studio.tiny.text,
         prompts: &prompts,
         job: &job,
-        reference: None,
+        sources: Sources::default(),
+        latents: [SIDE; 2],
     };
     let context = request.contexts(&studio.tiny.text, Some(studio.vico.token()));
     let positions = prompts.positive.placeholder().unwrap();
@@ -207,8 +209,9 @@ fn the_placeholder_is_looked_at_in_every_chunk() {
         let at = Positions { placeholder, end_of_text: prompts.positive.end_of_text() };
         let reference = studio.reference.clone();
         let (unet, sites) = (&studio.tiny.unet, studio.vico.sites());
-        let layers = Capture::run(unet, sites, reference, &[200.0], &conditional, &[at]);
-        engine::values(layers.into_values().next().unwrap().maps.narrow(1, 0, 1))
+        let mut capture = Capture::new(sites, &[at], true);
+        capture.run(unet, reference, &[200.0], &conditional);
+        engine::values(capture.layers.into_values().next().unwrap().maps.narrow(1, 0, 1))
     };
     let map = look(positions);
     assert!(map.iter().all(|v| (0.0..1.0).contains(v)));

@@ -11,7 +11,7 @@ use personalize::{
     methods::{
         Batch, Evaluated, Method,
         token::TOKEN,
-        vico::{Rates, Vico, loss::Inputs, positions},
+        vico::{Rates, Vico, variant::Variant},
     },
 };
 
@@ -40,12 +40,13 @@ impl Second {
         let batch = Batch {
             latents: latents("latents"),
             references: latents("references"),
+            masks: Vec::new(),
             noise: latents("noise"),
             timesteps: vec![120, 800],
             prompts: vec![prompt("a *"), prompt("the * in a b")],
         };
         let word = tiny.text.token_embedding(tokenizer.single("a").unwrap());
-        let vico = Vico::new(tiny.unet.sites(), word, RATES, &draw, &device);
+        let vico = Vico::new(tiny.unet.sites(), word, (RATES, Variant::default()), &draw, &device);
         Self { tiny, vico, batch }
     }
 
@@ -59,17 +60,8 @@ impl Second {
 fn gradients_are_those_of_the_whole_tape() {
     let second = Second::open();
     let Second { tiny, vico, batch } = &second;
-    let (latents, noise) = (batch.latents.clone(), batch.noise.clone());
-    let schedule = &tiny.schedule;
-    let inputs = Inputs {
-        noisy: schedule.add_noise(latents.clone(), noise.clone(), &batch.timesteps),
-        target: schedule.target(latents, noise, &batch.timesteps),
-        reference: batch.references.clone(),
-        timesteps: batch.timesteps.iter().map(|&t| t as f64).collect(),
-        context: tiny.text.forward(&batch.prompts, Some(vico.token())),
-        positions: batch.prompts.iter().map(positions).collect(),
-    };
-    let (got, want) = (second.evaluate().gradients, whole_tape(tiny, vico, batch, inputs));
+    let (got, want) =
+        (second.evaluate().gradients, whole_tape(tiny, vico, Variant::default(), batch));
     for (name, _) in vico.params().iter() {
         let [got, want] = [&got, &want].map(|all| engine::values(all.get(name).unwrap().clone()));
         assert!(want.iter().any(|g| *g != 0.0), "{name}");

@@ -16,6 +16,7 @@ pub fn batch() -> Batch {
     Batch {
         latents: image(&golden, "step0.x0"),
         references: image(&golden, "step0.xr"),
+        masks: Vec::new(),
         noise: image(&golden, "step0.noise"),
         timesteps: timesteps(&golden, "step0.t"),
         prompts: prompts(&golden, "step0.ids"),

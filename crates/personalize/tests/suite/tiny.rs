@@ -1,7 +1,7 @@
 //! The small golden pipeline and the golden ViCo weights on it.
 
 use diffusion::{
-    Base, Prompt, Schedule,
+    Base, Prompt, Schedule, WeightedPrompt,
     layout::{from_nchw, to_nchw},
     text::TextEncoder,
     unet::UNet,
@@ -13,9 +13,14 @@ use engine::{
 use golden::Golden;
 use personalize::{
     FrozenWeights, Recipe,
+    generate::Prompts,
     methods::{
         self, Frozen, Method, Start,
-        vico::{Rates, TOKEN, Vico, reference::Positions},
+        vico::{
+            Rates, TOKEN, Vico,
+            reference::{Layer, Positions},
+            variant::Variant,
+        },
     },
 };
 
@@ -71,7 +76,8 @@ impl Tiny {
             let shape = golden.dims(&name);
             params.insert(name_of_param, Param::new(values, &shape, &engine::cpu()));
         }
-        Vico::from_params(self.unet.sites(), self.text.width(), params, rates).unwrap()
+        let how = (rates, Variant::default());
+        Vico::from_params(self.unet.sites(), self.text.width(), params, how).unwrap()
     }
 }
 
@@ -99,9 +105,19 @@ pub fn positions(golden: &Golden, p: &str, e: &str) -> Vec<Positions> {
     both.map(|(p, e)| Positions { placeholder: p as usize, end_of_text: e as usize }).collect()
 }
 
+/// The patches of a layer that are read, rows behind each other.
+pub fn flags(layer: &Layer) -> Vec<bool> {
+    layer.keep.as_ref().expect("a mask").keep.to_vec()
+}
+
 /// Prompts from golden ids.
 pub fn prompts(golden: &Golden, name: &str) -> Vec<Prompt> {
     let token = golden::manifest()["placeholder_token"].as_u64().unwrap() as u32;
+    prompts_with(golden, name, token)
+}
+
+/// Prompts from golden ids, with the placeholder where `token` stands.
+pub fn prompts_with(golden: &Golden, name: &str, token: u32) -> Vec<Prompt> {
     let [_, length] = golden.shape(name);
     let ids: Vec<u32> = golden.i64(name).into_iter().map(|i| i as u32).collect();
     let prompt = |ids: &[u32]| {
@@ -114,4 +130,10 @@ pub fn prompts(golden: &Golden, name: &str) -> Vec<Prompt> {
         }
     };
     ids.chunks(length).map(prompt).collect()
+}
+
+/// A prompt for both halves of guidance.
+pub fn alone(prompt: Prompt) -> Prompts {
+    let both: WeightedPrompt = prompt.clone().into();
+    Prompts { negative: both.clone(), positive: both, empty: prompt }
 }

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use diffusion::unet::{Block, Processor, Replay, Site};
+use diffusion::unet::{Processor, Replay, Site};
 use engine::{
     Tensor,
     params::{Gradients as Sums, Params},
     replay::{Gradients, Seeds, leaf},
 };
 
-use super::{block, reference::Layers};
+use super::{
+    block::{self, ImageBlock},
+    reference::Layers,
+    variant::Variant,
+};
+
 /// The blocks by transformer number.
-pub type Blocks = BTreeMap<usize, Block>;
+pub type Blocks = BTreeMap<usize, ImageBlock>;
 
 /// Lets the noisy stream read from the reference's layers.
 pub struct Inject<'a> {
@@ -24,17 +29,19 @@ pub struct Inject<'a> {
 impl Processor for Inject<'_> {
     fn after_block(&mut self, site: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
         match (self.blocks.get(&site.index), self.layers.get(&site.index)) {
-            (Some(block), Some(layer)) => block.forward(tokens, &layer.tokens, Some(&layer.keep)),
+            (Some(block), Some(layer)) => block.forward(tokens, &layer.tokens, layer.keep.as_ref()),
             _ => tokens,
         }
     }
 }
 
 /// The noisy stream on the way back: each block is built anew from leaves, and
-/// gives the gradients of its weights and of the reference's tokens.
+/// gives the gradients of its weights and, unless it is detached, of the
+/// reference's tokens.
 pub struct InjectBack<'a> {
     params: &'a Params,
     layers: &'a Layers,
+    variant: Variant,
     leaves: Option<(usize, Params, Tensor<3>)>,
     /// Gradients of the blocks' weights.
     pub weights: Sums,
@@ -44,9 +51,9 @@ pub struct InjectBack<'a> {
 
 impl<'a> InjectBack<'a> {
     /// Over the trained weights and the layers of the forward pass.
-    pub fn new(params: &'a Params, layers: &'a Layers) -> Self {
+    pub fn new(params: &'a Params, layers: &'a Layers, variant: Variant) -> Self {
         let (weights, reference) = (Sums::default(), BTreeMap::new());
-        Self { params, layers, leaves: None, weights, reference }
+        Self { params, layers, variant, leaves: None, weights, reference }
     }
 }
 
@@ -54,9 +61,12 @@ impl Processor for InjectBack<'_> {
     fn after_block(&mut self, site: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
         let Some(layer) = self.layers.get(&site.index) else { return tokens };
         let weights = self.params.starting_with(&block::prefix(site)).leaves();
-        let reference = leaf(&layer.tokens);
-        let Ok(block) = block::build(&weights, site);
-        let out = block.forward(tokens, &reference, Some(&layer.keep));
+        let reference = match self.variant.detach_reference {
+            true => layer.tokens.clone(),
+            false => leaf(&layer.tokens),
+        };
+        let Ok(block) = ImageBlock::build(&weights, site, self.variant.injection);
+        let out = block.forward(tokens, &reference, layer.keep.as_ref());
         self.leaves = Some((site.index, weights, reference));
         out
     }
@@ -68,6 +78,9 @@ impl Replay for InjectBack<'_> {
     fn collect(&mut self, gradients: &mut Gradients) {
         let Some((site, weights, reference)) = self.leaves.take() else { return };
         weights.collect(gradients, &mut self.weights);
+        if self.variant.detach_reference {
+            return;
+        }
         if let Some(gradient) = gradients.take(&reference) {
             self.reference.insert(site, gradient);
         }

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use diffusion::unet::UNet;
 use engine::{
     Tensor,
-    params::{Gradients as Sums, Params},
+    params::Gradients as Sums,
     replay::{Seeds, leaf},
 };
 
 use super::{
     super::mean_square,
-    Sites,
-    inject::{Blocks, Inject, InjectBack},
+    Vico,
+    inject::{Inject, InjectBack},
     reference::{Capture, CaptureBack, LayerGradient, Layers, Positions},
 };
+use crate::ObjectMask;
 
 /// What goes into one evaluation of the loss; rows are samples.
 pub struct Inputs {
@@ -24,6 +25,8 @@ pub struct Inputs {
     pub target: Tensor<4>,
     /// Clean latents of the references.
     pub reference: Tensor<4>,
+    /// What was drawn to be the object in them; empty for none at all.
+    pub masks: Vec<Option<ObjectMask>>,
     /// Timesteps.
     pub timesteps: Vec<f64>,
     /// Text context `[batch, positions, width]`.
@@ -56,58 +59,68 @@ pub struct Evaluated {
 }
 
 /// Evaluates the loss `denoising + weight * regulariser` and its gradients.
-pub fn evaluate(
-    unet: &UNet,
-    sites: &Sites,
-    params: &Params,
-    blocks: &Blocks,
-    inputs: &Inputs,
-    weight: f64,
-) -> Evaluated {
-    let last = sites.last().map(|site| site.index);
-    let Inputs { noisy, target, reference, timesteps, context, positions } = inputs;
+pub fn evaluate(unet: &UNet, vico: &Vico, inputs: &Inputs) -> Evaluated {
+    let Vico { sites, params, rates, variant } = vico;
+    let Inputs { noisy, target, reference, masks, timesteps, context, positions } = inputs;
 
-    let mut capture = Capture::new(sites, positions);
-    let (_, back_of_reference) =
-        unet.record(reference.clone(), timesteps, context, &mut capture, last);
-    let mut inject = Inject { blocks, layers: &capture.layers };
+    let mut capture = Capture::new(sites, positions, variant.mask).drawn(masks);
+    let back_of_reference = if variant.detach_reference {
+        capture.run(unet, reference.clone(), timesteps, context);
+        None
+    } else {
+        Some(capture.record(unet, reference.clone(), timesteps, context))
+    };
+    let blocks = vico.blocks();
+    let mut inject = Inject { blocks: &blocks, layers: &capture.layers };
     let (predicted, back_of_noisy) =
         unet.record(noisy.clone(), timesteps, context, &mut inject, None);
 
     let error = predicted.clone() - target.clone();
     let denoising = mean_square(&error);
-    let (regulariser, maps) = regulariser(&capture.layers, weight);
+    let (regulariser, maps) = regulariser(&capture.layers, rates.regulariser);
 
     // Noisy stream first: it says what arrives at the reference's tokens.
     let count = error.shape().num_elements() as f64;
-    let mut back = InjectBack::new(params, &capture.layers);
+    let mut back = InjectBack::new(params, &capture.layers, *variant);
     let through_noisy = unet.replay(back_of_noisy, Some(error * (2.0 / count)), &mut back);
-    let InjectBack { weights, reference: mut tokens, .. } = back;
+    let InjectBack { weights, reference: tokens, .. } = back;
 
-    let arriving = maps
-        .into_iter()
-        .map(|(site, maps)| {
-            (site, LayerGradient { tokens: tokens.remove(&site), maps: Some(maps) })
-        })
-        .collect();
-    let mut back = CaptureBack::new(&capture, arriving);
-    let through_reference = unet.replay(back_of_reference, None, &mut back);
+    let context = match back_of_reference {
+        None => through_noisy,
+        Some(recording) => {
+            let mut back = CaptureBack::new(&capture, arriving(tokens, maps));
+            through_noisy + unet.replay(recording, None, &mut back)
+        }
+    };
+    let parts = Parts { denoising, regulariser };
+    Evaluated { parts, predicted, layers: capture.layers, weights, context }
+}
 
-    Evaluated {
-        parts: Parts { denoising, regulariser },
-        predicted,
-        layers: capture.layers,
-        weights,
-        context: through_noisy + through_reference,
+/// The gradients of the reference's tokens and maps, by transformer number.
+type Arriving = BTreeMap<usize, Tensor<3>>;
+
+/// Both together, layer by layer.
+fn arriving(tokens: Arriving, maps: Arriving) -> BTreeMap<usize, LayerGradient> {
+    let mut all: BTreeMap<usize, LayerGradient> = BTreeMap::new();
+    for (site, gradient) in tokens {
+        all.entry(site).or_default().tokens = Some(gradient);
     }
+    for (site, gradient) in maps {
+        all.entry(site).or_default().maps = Some(gradient);
+    }
+    all
 }
 
 /// The regulariser, summed over the layers, and `weight` times its gradient to
-/// each layer's maps.
-fn regulariser(layers: &Layers, weight: f64) -> (f64, BTreeMap<usize, Tensor<3>>) {
+/// each layer's maps; no gradients where the weight is zero.
+fn regulariser(layers: &Layers, weight: f64) -> (f64, Arriving) {
     let mut total = 0.0;
-    let mut gradients = BTreeMap::new();
+    let mut gradients = Arriving::new();
     for (&site, layer) in layers {
+        if weight == 0.0 {
+            total += f64::from(engine::values(distance(&layer.maps))[0]);
+            continue;
+        }
         let maps = leaf(&layer.maps);
         let value = distance(&maps);
         total += f64::from(engine::values(value.clone())[0]);

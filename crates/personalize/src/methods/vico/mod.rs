@@ -8,6 +8,8 @@ pub mod loss;
 pub mod mask;
 pub mod official;
 pub mod reference;
+pub mod several;
+pub mod variant;
 
 use std::convert::Infallible;
 
@@ -19,16 +21,19 @@ use engine::{
 };
 
 use self::{
-    denoiser::VicoDenoiser,
+    block::ImageBlock,
+    denoiser::{Subject, VicoDenoiser},
     inject::Blocks,
     loss::{Inputs, Parts},
     reference::{Capture, Positions},
+    several::Other,
+    variant::{Injection, Variant},
 };
 use super::{
-    Batch, Evaluated, Frozen, Method, Request,
+    Batch, Evaluated, Frozen, Method, Request, Sources,
     token::{self, Tape},
 };
-use crate::{Error, Result, draw::Draw, masks::MaskView};
+use crate::{Error, Reference, Result, draw::Draw, masks::MaskView};
 
 /// The transformers with image attention.
 pub type Sites = Vec<Site>;
@@ -52,6 +57,7 @@ pub struct Vico {
     sites: Sites,
     params: Params,
     rates: Rates,
+    variant: Variant,
 }
 
 impl Vico {
@@ -60,18 +66,18 @@ impl Vico {
     pub fn new(
         all_sites: &[Site],
         token: Vec<f32>,
-        rates: Rates,
+        (rates, variant): (Rates, Variant),
         draw: &Draw,
         device: &Device,
     ) -> Self {
-        let sites = block::sites(all_sites);
+        let sites = variant.image_attention.sites(all_sites);
         let mut params = Params::default();
         for site in &sites {
-            block::initialise(site, &mut params, draw, device);
+            block::initialise(site, variant, &mut params, draw, device);
         }
         let width = token.len();
         params.insert(TOKEN, Param::new(token, &[1, width], device));
-        Self { sites, params, rates }
+        Self { sites, params, rates, variant }
     }
 
     /// The same with several vectors for the token, which start alike (Gal et
@@ -93,20 +99,25 @@ impl Vico {
         all_sites: &[Site],
         token_width: usize,
         params: Params,
-        rates: Rates,
+        (rates, variant): (Rates, Variant),
     ) -> Result<Self> {
-        let sites = block::sites(all_sites);
-        let mut expected: Vec<(String, Vec<usize>)> =
-            sites.iter().flat_map(block::weights).collect();
+        let sites = variant.image_attention.sites(all_sites);
+        let weights = |site: &Site| block::weights(site, variant.injection);
+        let mut expected: Vec<(String, Vec<usize>)> = sites.iter().flat_map(weights).collect();
         let vectors = params.get(TOKEN).map_or(1, |p| p.shape()[0]);
         expected.push((TOKEN.into(), vec![vectors, token_width]));
         super::check_params(&params, &expected)?;
-        Ok(Self { sites, params, rates })
+        Ok(Self { sites, params, rates, variant })
     }
 
     /// The transformers with image attention.
     pub fn sites(&self) -> &Sites {
         &self.sites
+    }
+
+    /// Learning rates and weights.
+    pub fn rates(&self) -> Rates {
+        self.rates
     }
 
     /// The learned vectors `[vectors, width]`.
@@ -126,10 +137,55 @@ impl Vico {
 
     fn build_blocks(&self, source: &impl WeightSource<Error = Infallible>) -> Blocks {
         let build = |site: &Site| {
-            let Ok(block) = block::build(source, site);
+            let Ok(block) = ImageBlock::build(source, site, self.variant.injection);
             (site.index, block)
         };
         self.sites.iter().map(build).collect()
+    }
+
+    /// There must be a reference; features that are joined patch by patch need one
+    /// alone, of the picture's size.
+    fn check_references(&self, references: &[Reference], latents: [usize; 2]) -> Result<()> {
+        let reference = references.first().ok_or_else(|| {
+            let advice = "the adapter was saved without photos: give one with --reference PHOTO";
+            Error::Prompt(advice.into())
+        })?;
+        if self.variant.injection == Injection::Attention {
+            return Ok(());
+        }
+        if references.len() > 1 {
+            let advice = "the adapter joins picture and reference patch by patch: give one \
+                          --reference alone";
+            return Err(Error::Prompt(advice.into()));
+        }
+        let [_, height, width, _] = reference.latents.dims();
+        if latents == [height, width] {
+            return Ok(());
+        }
+        let [h, w] = latents;
+        Err(Error::Prompt(format!(
+            "the adapter joins picture and reference patch by patch, but the picture's latents are \
+             {w}x{h} and the reference's {width}x{height}: leave --width and --height out, or name \
+             the photo with --reference PHOTO, which is resized"
+        )))
+    }
+
+    /// What is drawn with this adapter.
+    fn subject(
+        &self,
+        references: &[Reference],
+        positions: Positions,
+        latents: [usize; 2],
+        how: &nn::Frozen,
+    ) -> Result<Subject> {
+        self.check_references(references, latents)?;
+        Ok(Subject {
+            sites: self.sites.clone(),
+            blocks: self.frozen_blocks(how),
+            mask: self.variant.mask,
+            references: references.to_vec(),
+            positions,
+        })
     }
 
     fn inputs(&self, frozen: &Frozen, batch: &Batch, context: Tensor<3>) -> Inputs {
@@ -138,6 +194,7 @@ impl Vico {
             noisy,
             target: batch.target(frozen.schedule),
             reference: batch.references.clone(),
+            masks: batch.masks.clone(),
             timesteps,
             context,
             positions: batch.prompts.iter().map(positions).collect(),
@@ -166,17 +223,14 @@ impl Method for Vico {
         self.token().dims()[0]
     }
 
+    fn same_reference(&self) -> bool {
+        self.variant.same_reference
+    }
+
     fn evaluate(&self, frozen: &Frozen, batch: &Batch) -> Evaluated {
         let tape = Tape::new(frozen.text, &batch.prompts, &self.params);
         let inputs = self.inputs(frozen, batch, tape.context());
-        let evaluated = loss::evaluate(
-            frozen.unet,
-            &self.sites,
-            &self.params,
-            &self.blocks(),
-            &inputs,
-            self.rates.regulariser,
-        );
+        let evaluated = loss::evaluate(frozen.unet, self, &inputs);
         let mut gradients = evaluated.weights;
         tape.backward(evaluated.context, &mut gradients);
         let Parts { denoising, regulariser } = evaluated.parts;
@@ -188,52 +242,46 @@ impl Method for Vico {
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
-        let Request { unet, text, prompts, job, reference } = *request;
-        let reference = reference.ok_or_else(|| {
-            let advice = "the adapter was saved without photos: give one with --reference PHOTO";
-            Error::Prompt(advice.into())
-        })?;
-        Ok(Box::new(VicoDenoiser {
-            unet,
-            sites: &self.sites,
-            blocks: self.frozen_blocks(&nn::Frozen::new(&text.device())),
-            reference: reference.clone(),
-            context: request.contexts(text, Some(self.token())),
-            positions: Positions::new(
-                prompts.positive.placeholder(),
-                prompts.positive.end_of_text(),
-            ),
-            guidance: job.guidance,
-        }))
+        let Request { unet, text, prompts, job, sources, latents } = *request;
+        let Sources { references, others } = sources;
+        let how = nn::Frozen::new(&text.device());
+        let positions =
+            Positions::new(prompts.positive.placeholder(), prompts.positive.end_of_text());
+        let mut subjects = vec![self.subject(references, positions, latents, &how)?];
+        for Other { vico, references, position } in others {
+            let positions = Positions { placeholder: *position, ..positions };
+            subjects.push(vico.subject(references, positions, latents, &how)?);
+        }
+        let context = request.contexts(text, Some(self.token()));
+        Ok(Box::new(VicoDenoiser { unet, subjects, context, guidance: job.guidance }))
     }
 
     fn masks(
         &self,
         frozen: &Frozen,
         prompt: &Prompt,
-        reference: &Tensor<4>,
+        reference: &Reference,
         timestep: f64,
     ) -> Vec<MaskView> {
         let context = frozen.text.forward(std::slice::from_ref(prompt), Some(self.token()));
-        let layers = Capture::run(
-            frozen.unet,
-            &self.sites,
-            reference.clone(),
-            &[timestep],
-            &context,
-            &[positions(prompt)],
-        );
-        let [_, height, width, _] = reference.dims();
+        let Reference { latents, mask } = reference;
+        let positions = [positions(prompt)];
+        let capture = Capture::new(&self.sites, &positions, self.variant.mask);
+        let mut capture = capture.drawn(std::slice::from_ref(mask));
+        capture.run(frozen.unet, latents.clone(), &[timestep], &context);
+        let [_, height, width, _] = latents.dims();
         let view = |site: &Site| {
-            let layer = &layers[&site.index];
-            let mask = &layer.masks[0];
+            let layer = &capture.layers[&site.index];
+            let map = engine::values(layer.maps.clone().narrow(1, 0, 1));
+            let keep = layer.keep.as_ref();
+            let keep = keep.map_or_else(|| vec![true; map.len()], |mask| mask.keep.to_vec());
             MaskView {
                 site: site.clone(),
                 width: width.div_ceil(site.stride),
                 height: height.div_ceil(site.stride),
-                map: engine::values(layer.maps.clone().narrow(1, 0, 1)),
-                keep: mask.keep.clone(),
-                threshold: mask.threshold,
+                map,
+                keep,
+                threshold: layer.masks.first().map_or(0.0, |mask| mask.threshold),
             }
         };
         self.sites.iter().map(view).collect()
@@ -241,13 +289,11 @@ impl Method for Vico {
 }
 
 /// Number of values in the image attention of a U-Net that is not loaded yet.
-pub fn parameter_count(config: &UNetConfig) -> usize {
+pub fn parameter_count(config: &UNetConfig, variant: Variant) -> usize {
     let all = diffusion::unet::sites(config);
-    block::sites(&all)
-        .iter()
-        .flat_map(block::weights)
-        .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum()
+    let sites = variant.image_attention.sites(&all);
+    let weights = |site: &Site| block::weights(site, variant.injection);
+    sites.iter().flat_map(weights).map(|(_, shape)| shape.iter().product::<usize>()).sum()
 }
 
 /// Where a prompt's maps are taken from.

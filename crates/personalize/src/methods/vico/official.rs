@@ -145,6 +145,11 @@ pub fn write(adapter: &Adapter, word: &str, token: u32, folder: &Path) -> Result
         let method = &adapter.info.method;
         return Err(wrong(format!("ViCo's program has no files for the method \"{method}\"")));
     }
+    let variant = adapter.info.recipe.vico;
+    if !variant.draws_as_the_paper() {
+        let differences = variant.differences().join(", ");
+        return Err(wrong(format!("ViCo's program cannot draw with this adapter ({differences})")));
+    }
     fs::create_dir_all(&folder).map_err(|e| wrong(format!("cannot be made: {e}")))?;
     let named = |kind: &str| folder.join(format!("{kind}{}{EXTENSION}", adapter.info.step));
     let files = Files { embedding: named(EMBEDDING), attention: named(ATTENTION) };
