@@ -10,7 +10,9 @@ use formats::TensorFile;
 use personalize::adapter::Info;
 
 use super::{Judged, settings, slug};
-use crate::{Compute, Error, Event, Events, Result, generate, pictures::numbered, repeat};
+use crate::{
+    Compute, DEFAULT_BASE, Error, Event, Events, Result, generate, pictures::numbered, repeat,
+};
 
 /// What is drawn.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub(super) struct Plan {
     /// The runs of pictures of each prompt that are not there.
     missing: Vec<Vec<Range<usize>>>,
     samples: usize,
+    /// The base model is the one inside the program.
+    inside: bool,
     recipe: Vec<(String, String)>,
 }
 
@@ -65,7 +69,8 @@ impl Plan {
         let adapter = formats::sha256_of(&options.adapter)?;
         let missing = jobs.iter().map(|job| missing_of(job, samples, &adapter));
         let missing = missing.collect::<Result<_>>()?;
-        Ok(Self { info, prompts, jobs, missing, samples, recipe: settings(options) })
+        let inside = options.base == Path::new(DEFAULT_BASE);
+        Ok(Self { info, prompts, jobs, missing, samples, inside, recipe: settings(options) })
     }
 
     /// What is judged once all is drawn.
@@ -83,6 +88,7 @@ impl Plan {
             prompts: self.prompts.clone(),
             placeholder: self.info.placeholder.clone(),
             class_word: Some(self.info.init_word.clone()).filter(|word| !word.is_empty()),
+            inside: self.inside,
             recipe: self.recipe.clone(),
         }
     }

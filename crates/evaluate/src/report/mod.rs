@@ -59,7 +59,7 @@ pub const HTML: &str = "report.html";
 /// One line a score: of each method overall, of each of its concepts, their prompts and
 /// their samples.
 pub fn csv(scores: &Scores) -> Vec<u8> {
-    let mut lines = Lines::new();
+    let mut lines = Lines::new(scores);
     for MethodScores { method, overall, concepts } in &scores.methods {
         lines.estimates(["overall", method, "", ""], overall);
         for ConceptScores { concept, overall, prompts, .. } in concepts {
@@ -69,7 +69,8 @@ pub fn csv(scores: &Scores) -> Vec<u8> {
                 for SampleScores { file, scores } in samples {
                     for (metric, mean) in scores {
                         let file = file.display().to_string();
-                        let value = [metric.name(), &mean.to_string(), "", "", "", "1"];
+                        let encoder = lines.encoder(*metric);
+                        let value = [metric.name(), &mean.to_string(), "", "", "", "1", &encoder];
                         lines.put(&["sample", method, concept, prompt, &file], &value);
                     }
                 }
@@ -80,18 +81,20 @@ pub fn csv(scores: &Scores) -> Vec<u8> {
 }
 
 /// Lines of a CSV (RFC 4180, but for line feeds alone at their ends).
-struct Lines {
+struct Lines<'a> {
+    scores: &'a Scores,
     writer: csv_core::Writer,
     text: Vec<u8>,
 }
 
 /// What the columns are: what is scored, and its score.
 const WHAT: [&str; 5] = ["level", "method", "concept", "prompt", "file"];
-const SCORE: [&str; 6] = ["metric", "mean", "standard_error", "low", "high", "count"];
+const SCORE: [&str; 7] =
+    ["metric", "mean", "standard_error", "low", "high", "count", "encoder"];
 
-impl Lines {
-    fn new() -> Self {
-        let mut lines = Self { writer: csv_core::Writer::new(), text: Vec::new() };
+impl<'a> Lines<'a> {
+    fn new(scores: &'a Scores) -> Self {
+        let mut lines = Self { scores, writer: csv_core::Writer::new(), text: Vec::new() };
         lines.put(&WHAT, &SCORE);
         lines
     }
@@ -102,13 +105,17 @@ impl Lines {
             let [low, high] = [0, 1].map(|end| estimate.interval.map(|interval| interval[end]));
             let numbers = [Some(estimate.mean), estimate.standard_error, low, high].map(number);
             let [mean, error, low, high] = &numbers;
-            let count = estimate.count.to_string();
-            let score = [metric.name(), mean, error, low, high, &count];
+            let (count, encoder) = (estimate.count.to_string(), self.encoder(*metric));
+            let score = [metric.name(), mean, error, low, high, &count, &encoder];
             self.put(&[level, method, concept, prompt, ""], &score);
         }
     }
 
-    fn put(&mut self, what: &[&str; 5], score: &[&str; 6]) {
+    fn encoder(&self, metric: Metric) -> String {
+        self.scores.encoder(metric).fingerprint()
+    }
+
+    fn put(&mut self, what: &[&str; 5], score: &[&str; 7]) {
         for (i, field) in what.iter().chain(score).enumerate() {
             // A quoted field is at most twice as long, with a quote at either end and what
             // separates it from the one before.
