@@ -30,9 +30,12 @@ use options::{outputs, recipe, run_dir};
 use preview::Preview;
 use steps::Parts;
 
+pub(crate) use options::resolved;
 pub use options::{ConceptPhotos, Options, RecipeOptions, VicoOptions};
 pub use personalize::methods::vico::variant::{Injection, Placement};
 pub use recipe_file::RecipeFile;
+pub(crate) use recipe_file::recipe_keys;
+pub(crate) use steps::{pass_seconds, passes};
 
 /// A training that was checked and can begin.
 struct Plan {
@@ -46,6 +49,8 @@ struct Plan {
     concepts: Vec<Photos>,
     /// Pictures of the classes, if the user has some.
     class_photos: Vec<Photos>,
+    /// No step is taken.
+    untrained: bool,
 }
 
 /// Trains an adapter.
@@ -86,6 +91,7 @@ impl Events for Logged<'_> {
             | Event::Step(_)
             | Event::Drawing { .. }
             | Event::Judging { .. }
+            | Event::Cell { .. }
             | Event::Fetching { .. }
             | Event::Preview { .. } => None,
         };
@@ -190,7 +196,8 @@ impl Plan {
         let run = Run { recipe, inputs, outputs };
         let resumed =
             old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
-        let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos };
+        let untrained = options.untrained;
+        let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos, untrained };
         plan.announce(&memory, events)?;
         Ok(plan)
     }
@@ -258,7 +265,7 @@ impl Plan {
     }
 
     fn train(self, device: &Device, logged: &mut Logged) -> Result<()> {
-        let Self { run, base, resumed, photos, concepts, class_photos, .. } = self;
+        let Self { run, base, resumed, photos, concepts, class_photos, untrained, .. } = self;
         let recipe = &run.recipe;
         (logged as &mut dyn Events).stage("encoding the photos");
         let mut dataset = Encoding::new(&base, recipe, device)?.dataset(&photos, &concepts)?;
@@ -301,6 +308,9 @@ impl Plan {
         let mut trainer = Trainer::new(frozen, &tokenizer, &dataset, recipe, method);
         if let Some(optimizer) = optimizer {
             trainer.optimizer = optimizer;
+        }
+        if untrained {
+            return parts.finish(&trainer, &dataset, logged);
         }
         let time = steps::time(&base, &unet, recipe, trainer.steps(), 0, device);
         (logged as &mut dyn Events).note(time);

@@ -32,6 +32,11 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
             terminal.print(&table);
             Ok(())
         }
+        Command::Benchmark(options) => {
+            let table = app::benchmark::run(&options, &compute, terminal)?;
+            terminal.print(&table);
+            Ok(())
+        }
         Command::Mask(options) => app::mask::run(&options, &compute, terminal),
         Command::Import(options) => app::import::run(&options, &compute, terminal),
         Command::Export(options) => app::export::run(&options, &compute, terminal),

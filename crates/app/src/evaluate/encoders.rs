@@ -13,17 +13,16 @@ use evaluate::{
     scores::{self, Scores, Space},
 };
 
-use super::Options;
 use crate::{
     Compute, Error, Event, Events, Result,
     hub::{self, ENCODER, Id},
 };
 
 /// Seed of the bootstrap.
-const SEED: u64 = 0;
+pub(crate) const SEED: u64 = 0;
 
 /// Where the encoders lie: CLIP, a DINO, or both.
-pub(super) struct Encoders {
+pub(crate) struct Encoders {
     clip: Option<Place>,
     dino: Option<Place>,
 }
@@ -45,8 +44,13 @@ struct Seen {
 impl Encoders {
     /// Those that were typed; the hub's are fetched. If none was, those inside the
     /// program for pictures that the base model inside it drew.
-    pub fn find(options: &Options, inside: bool, events: &mut dyn Events) -> Result<Self> {
-        match (&options.clip, &options.dino) {
+    pub fn find(
+        clip: Option<&Path>,
+        dino: Option<&Path>,
+        inside: bool,
+        events: &mut dyn Events,
+    ) -> Result<Self> {
+        match (clip, dino) {
             (None, None) if inside => {
                 events.note(format!(
                     "{OWN} judges with its own encoders, whose scores compare with each other \
@@ -73,24 +77,33 @@ impl Encoders {
             ),
             _ => {}
         }
-        let typed = || [&options.clip, &options.dino].into_iter().flatten();
+        let typed = || [clip, dino].into_iter().flatten();
         if !inside && typed().any(|path| path == Path::new(OWN)) {
             events.warning(format!(
                 "{OWN}'s encoders know nothing but its world, and these pictures do not tell that \
                  {OWN} drew them: their scores mean little"
             ));
         }
-        let mut find = |path: &Option<PathBuf>| match path {
+        let mut find = |path: Option<&Path>| match path {
             None => Ok(None),
             Some(path) => Place::find(path, events).map(Some),
         };
-        Ok(Self { clip: find(&options.clip)?, dino: find(&options.dino)? })
+        Ok(Self { clip: find(clip)?, dino: find(dino)? })
+    }
+
+    /// CLIP and DINO, ready to use.
+    pub fn open(&self, compute: &Compute) -> Result<[Option<Encoder>; 2]> {
+        let kinds = [(&self.clip, Kind::Clip), (&self.dino, Kind::Dino)];
+        let open = |(place, kind): (&Option<Place>, Kind)| {
+            place.as_ref().map(|place| open(place, kind, compute)).transpose()
+        };
+        let [clip, dino] = kinds.map(open);
+        Ok([clip?, dino?])
     }
 
     /// Opens each once, so that hours of drawing are not followed by a refusal.
     pub fn check(&self, compute: &Compute) -> Result<()> {
-        self.clip.iter().try_for_each(|place| open(place, Kind::Clip, compute).map(drop))?;
-        self.dino.iter().try_for_each(|place| open(place, Kind::Dino, compute).map(drop))
+        self.open(compute).map(drop)
     }
 
     /// Looks at a study and scores it; the seconds of each part go into `seconds`.

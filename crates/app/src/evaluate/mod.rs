@@ -23,10 +23,9 @@ use crate::{
     generate::{self, writable},
 };
 
-use draw::Plan;
-use encoders::Encoders;
-
 pub use draw::Drawing;
+use draw::Plan;
+pub(crate) use encoders::{Encoders, SEED};
 pub use evaluate::prompts::Convention;
 
 /// What was typed.
@@ -99,7 +98,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
             (plan.judged(), Some(plan))
         }
     };
-    let encoders = Encoders::find(options, judged.inside, events)?;
+    let encoders =
+        Encoders::find(options.clip.as_deref(), options.dino.as_deref(), judged.inside, events)?;
     writable(&options.output)?;
     let recipe = judged.recipe.clone();
     let study = study(options, photos, judged);
@@ -121,7 +121,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
     let recipe = recipe.into_iter().chain(own).collect();
-    let report = Report { title, version: VERSION.into(), recipe, seconds, study, scores };
+    let report =
+        Report { title, version: VERSION.into(), recipe, seconds, study, scores, runs: Vec::new() };
     report.write(&options.output)?;
     let files = [report::JSON, report::CSV, report::HTML];
     files.iter().for_each(|name| events.wrote(&options.output.join(name)));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::vico::{NO_TEXT, Place, Run, base, bytes};
 
-fn encoder(name: &str) -> String {
+pub fn encoder(name: &str) -> String {
     let path = golden::fixture("transformers").join(name).canonicalize().unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -18,7 +18,7 @@ fn evaluate(place: &Place, more: &[&str]) -> Run {
     place.run(&[&start[..], more].concat())
 }
 
-fn report(place: &Place, folder: &str) -> Value {
+pub fn report(place: &Place, folder: &str) -> Value {
     serde_json::from_slice(&bytes(place.path(folder).join("scores.json"))).unwrap()
 }
 

@@ -1,6 +1,8 @@
 //! What a study came to, for eyes and for programs.
 
+mod chart;
 mod html;
+mod runs;
 mod table;
 
 use std::{collections::BTreeMap, path::Path};
@@ -13,6 +15,7 @@ use crate::{
 };
 
 pub use html::html;
+pub use runs::{Curve, Run};
 pub use table::lines;
 
 /// A study with its scores and how they came about: all that a report shows.
@@ -30,6 +33,9 @@ pub struct Report {
     pub study: Study,
     /// The scores.
     pub scores: Scores,
+    /// How the pictures came about, if that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Run>,
 }
 
 impl Report {
@@ -40,8 +46,7 @@ impl Report {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let json = serde_json::to_string_pretty(self)
             .map_err(|e| Error::encoder(folder.join(JSON), format!("cannot be written: {e}")))?;
-        let files =
-            [(JSON, json.into_bytes()), (CSV, csv(&self.scores)), (HTML, html(self)?.into())];
+        let files = [(JSON, json.into_bytes()), (CSV, csv(self)), (HTML, html(self)?.into())];
         for (name, bytes) in files {
             formats::atomic_write(folder.join(name), |file| file.write_all(&bytes))?;
         }
@@ -57,10 +62,10 @@ pub const CSV: &str = "scores.csv";
 pub const HTML: &str = "report.html";
 
 /// One line a score: of each method overall, of each of its concepts, their prompts and
-/// their samples.
-pub fn csv(scores: &Scores) -> Vec<u8> {
-    let mut lines = Lines::new(scores);
-    for MethodScores { method, overall, concepts } in &scores.methods {
+/// their samples; and one for each cost of a run.
+pub fn csv(report: &Report) -> Vec<u8> {
+    let mut lines = Lines::new(&report.scores);
+    for MethodScores { method, overall, concepts } in &report.scores.methods {
         lines.estimates(["overall", method, "", ""], overall);
         for ConceptScores { concept, overall, prompts, .. } in concepts {
             lines.estimates(["concept", method, concept, ""], overall);
@@ -77,6 +82,15 @@ pub fn csv(scores: &Scores) -> Vec<u8> {
             }
         }
     }
+    let Report { study, runs, .. } = report;
+    for run in runs {
+        let (method, concept) = (&study.methods[run.method], &study.concepts[run.concept].name);
+        for cost in &runs::COSTS {
+            let Some(value) = (cost.of)(run) else { continue };
+            let value = [cost.name, &value.to_string(), "", "", "", "1", ""];
+            lines.put(&["run", method, concept, "", ""], &value);
+        }
+    }
     lines.text
 }
 
@@ -89,8 +103,7 @@ struct Lines<'a> {
 
 /// What the columns are: what is scored, and its score.
 const WHAT: [&str; 5] = ["level", "method", "concept", "prompt", "file"];
-const SCORE: [&str; 7] =
-    ["metric", "mean", "standard_error", "low", "high", "count", "encoder"];
+const SCORE: [&str; 7] = ["metric", "mean", "standard_error", "low", "high", "count", "encoder"];
 
 impl<'a> Lines<'a> {
     fn new(scores: &'a Scores) -> Self {

@@ -75,6 +75,7 @@ fn report(folder: &Path) -> Report {
         seconds: BTreeMap::from([("encoding".into(), 1.25)]),
         study,
         scores,
+        runs: Vec::new(),
     }
 }
 
@@ -121,7 +122,7 @@ fn numbers_are_the_same_in_every_form() {
 #[test]
 fn a_csv_quotes_what_needs_it() {
     let dir = tempfile::tempdir().unwrap();
-    let table = String::from_utf8(evaluate::report::csv(&report(dir.path()).scores)).unwrap();
+    let table = String::from_utf8(evaluate::report::csv(&report(dir.path()))).unwrap();
     let quoted = "\"a * <b>\"\"bold\"\"</b>, & \"\"more\"\"\nthere\"";
     assert!(table.contains(&format!("prompt,vico,duck <script>,{quoted},,I_CLIP,")), "{table}");
     assert!(table.starts_with("level,method,concept,prompt,file,metric,mean,standard_error,low,"));
