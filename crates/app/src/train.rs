@@ -233,7 +233,12 @@ impl Plan {
             events.note(format!("unlike the paper: {}", differences.join(", ")));
         }
         events.note(memory.sentence());
-        memory.check("lower --batch (and raise --accumulate), or lower --size")
+        let whole = methods::is_whole_model(recipe) && memory.learned > memory.activations;
+        memory.check(if whole {
+            "learn a LoRA instead (--lora-rank 4), or another --method"
+        } else {
+            "lower --batch (and raise --accumulate), or lower --size"
+        })
     }
 
     /// Loads the U-Net to say how long the training would take.

@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use diffusion::Base;
 
 use crate::{
-    Compute, Event, Events, Result, estimate::time_text, evaluate::Encoders, generate::writable,
-    lora::open_base,
+    Compute, DEFAULT_BASE, Event, Events, Result, estimate::time_text, evaluate::Encoders,
+    generate::writable, lora::open_base,
 };
 use cell::Cell;
 use file::PlanFile;
@@ -167,17 +167,18 @@ fn listed(all: &[Cell], shard: Shard) -> Vec<String> {
 }
 
 /// The encoders, opened once, so that days of work are not followed by a refusal; none if
-/// the plan names none.
+/// the plan names none and its base is not the model inside the program.
 fn encoders(plan: &Plan, compute: &Compute, events: &mut dyn Events) -> Result<Option<Encoders>> {
     let (clip, dino) = (plan.judging.clip.as_deref(), plan.judging.dino.as_deref());
-    if clip.or(dino).is_none() {
+    let inside = plan.base == Path::new(DEFAULT_BASE);
+    if clip.or(dino).is_none() && !inside {
         events.warning(
             "no encoder is named: pictures are drawn, but not judged. Add clip and dino to \
              [judging], or --clip and --dino; nothing will be drawn again for it",
         );
         return Ok(None);
     }
-    let encoders = Encoders::find(clip, dino, events)?;
+    let encoders = Encoders::find(clip, dino, inside, events)?;
     encoders.check(compute)?;
     Ok(Some(encoders))
 }

@@ -7,7 +7,7 @@ use formats::TensorFile;
 use personalize::adapter::Info;
 
 use super::{Judged, settings, slug};
-use crate::{Compute, Error, Events, Result, generate, series::Series};
+use crate::{Compute, DEFAULT_BASE, Error, Events, Result, generate, series::Series};
 
 /// What is drawn.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Plan {
     info: Info,
     prompts: Vec<String>,
     series: Series,
+    /// The base model is the one inside the program.
+    inside: bool,
     recipe: Vec<(String, String)>,
 }
 
@@ -56,7 +58,8 @@ impl Plan {
         };
         let jobs = prompts.iter().enumerate().map(job).collect();
         let series = Series::new(jobs, samples)?;
-        Ok(Self { info, prompts, series, recipe: settings(options) })
+        let inside = options.base == Path::new(DEFAULT_BASE);
+        Ok(Self { info, prompts, series, inside, recipe: settings(options) })
     }
 
     /// What is judged once all is drawn.
@@ -71,6 +74,7 @@ impl Plan {
             prompts: self.prompts.clone(),
             placeholder: self.info.placeholder.clone(),
             class_word: Some(self.info.init_word.clone()).filter(|word| !word.is_empty()),
+            inside: self.inside,
             recipe: self.recipe.clone(),
         }
     }

@@ -23,8 +23,16 @@ pub(crate) const SEED: u64 = 0;
 
 /// Where the encoders lie: CLIP, a DINO, or both.
 pub(crate) struct Encoders {
-    clip: Option<PathBuf>,
-    dino: Option<PathBuf>,
+    clip: Option<Place>,
+    dino: Option<Place>,
+}
+
+/// Where an encoder lies.
+enum Place {
+    /// In the program: the one of the small base model's world.
+    Inside,
+    /// On disk.
+    Path(PathBuf),
 }
 
 /// A study in an encoder's eyes.
@@ -34,14 +42,28 @@ struct Seen {
 }
 
 impl Encoders {
-    /// Those that were named; the hub's are fetched.
-    pub fn find(clip: Option<&Path>, dino: Option<&Path>, events: &mut dyn Events) -> Result<Self> {
+    /// Those that were typed; the hub's are fetched. If none was, those inside the
+    /// program for pictures that the base model inside it drew.
+    pub fn find(
+        clip: Option<&Path>,
+        dino: Option<&Path>,
+        inside: bool,
+        events: &mut dyn Events,
+    ) -> Result<Self> {
         match (clip, dino) {
+            (None, None) if inside => {
+                events.note(format!(
+                    "{OWN} judges with its own encoders, whose scores compare with each other \
+                     alone, never with those of other encoders (--clip, --dino)"
+                ));
+                return Ok(Self { clip: Some(Place::Inside), dino: Some(Place::Inside) });
+            }
             (None, None) => {
                 return Err(Error::Usage(
                     "no encoder to judge with: add --clip openai/clip-vit-base-patch32 or --dino \
                      facebook/dino-vits16 (ids at the Hugging Face hub; folders and files on disk \
-                     will do), best both"
+                     will do), best both; those inside the program (toybox) know nothing but \
+                     pictures that toybox drew"
                         .into(),
                 ));
             }
@@ -55,12 +77,16 @@ impl Encoders {
             ),
             _ => {}
         }
+        let typed = || [clip, dino].into_iter().flatten();
+        if !inside && typed().any(|path| path == Path::new(OWN)) {
+            events.warning(format!(
+                "{OWN}'s encoders know nothing but its world, and these pictures do not tell that \
+                 {OWN} drew them: their scores mean little"
+            ));
+        }
         let mut find = |path: Option<&Path>| match path {
             None => Ok(None),
-            Some(path) => match Id::of_base(path) {
-                Some(id) => hub::find(&id, &ENCODER, events).map(Some),
-                None => Ok(Some(path.to_owned())),
-            },
+            Some(path) => Place::find(path, events).map(Some),
         };
         Ok(Self { clip: find(clip)?, dino: find(dino)? })
     }
@@ -68,8 +94,8 @@ impl Encoders {
     /// CLIP and DINO, ready to use.
     pub fn open(&self, compute: &Compute) -> Result<[Option<Encoder>; 2]> {
         let kinds = [(&self.clip, Kind::Clip), (&self.dino, Kind::Dino)];
-        let open = |(path, kind): (&Option<PathBuf>, Kind)| {
-            path.as_ref().map(|path| open(path, kind, compute)).transpose()
+        let open = |(place, kind): (&Option<Place>, Kind)| {
+            place.as_ref().map(|place| open(place, kind, compute)).transpose()
         };
         let [clip, dino] = kinds.map(open);
         Ok([clip?, dino?])
@@ -90,10 +116,10 @@ impl Encoders {
         events: &mut dyn Events,
     ) -> Result<Scores> {
         let texts = scores::texts(study, convention)?;
-        let mut see = |path: &Option<PathBuf>, kind| {
-            let Some(path) = path else { return Ok(None) };
+        let mut see = |place: &Option<Place>, kind| {
+            let Some(place) = place else { return Ok(None) };
             let started = Instant::now();
-            let seen = see(&open(path, kind, compute)?, study, &texts, events)?;
+            let seen = see(&open(place, kind, compute)?, study, &texts, events)?;
             let part = format!("looking with {}", seen.encoder.name);
             seconds.insert(part, started.elapsed().as_secs_f64());
             Ok::<_, Error>(Some(seen))
@@ -113,8 +139,34 @@ enum Kind {
     Dino,
 }
 
-fn open(path: &Path, kind: Kind, compute: &Compute) -> Result<Encoder> {
-    let encoder = Encoder::open(path, compute.device())?;
+/// The name of what is inside the program. A file of that name does not hide it
+/// (`./toybox` is a path).
+const OWN: &str = builtin::TOYBOX_NAME;
+
+impl Place {
+    /// What was typed: the name of the one inside, an id of the hub, from which it is
+    /// fetched, or a path.
+    fn find(typed: &Path, events: &mut dyn Events) -> Result<Self> {
+        match Id::of_base(typed) {
+            _ if typed == Path::new(OWN) => Ok(Self::Inside),
+            Some(id) => hub::find(&id, &ENCODER, events).map(Self::Path),
+            None => Ok(Self::Path(typed.to_owned())),
+        }
+    }
+}
+
+fn open(place: &Place, kind: Kind, compute: &Compute) -> Result<Encoder> {
+    let device = compute.device();
+    let path = match (place, kind) {
+        (Place::Inside, Kind::Clip) => {
+            return Ok(Encoder::inside(&format!("{OWN} CLIP"), builtin::TOYBOX_CLIP, device)?);
+        }
+        (Place::Inside, Kind::Dino) => {
+            return Ok(Encoder::inside(OWN, builtin::TOYBOX_VIT, device)?);
+        }
+        (Place::Path(path), _) => path,
+    };
+    let encoder = Encoder::open(path, device)?;
     let found = if encoder.knows_texts() { Kind::Clip } else { Kind::Dino };
     if found == kind {
         return Ok(encoder);

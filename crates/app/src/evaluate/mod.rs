@@ -35,7 +35,9 @@ pub struct Options {
     pub photos: PathBuf,
     /// The pictures to judge.
     pub pictures: Pictures,
-    /// CLIP: a folder, a file, or an id at the hub.
+    /// CLIP: a folder, a file, an id at the hub, or the name of the one inside the program
+    /// ([`DEFAULT_BASE`](crate::DEFAULT_BASE)). Without any encoder, those inside judge
+    /// pictures that the base model inside drew.
     pub clip: Option<PathBuf>,
     /// DINO or DINOv2, the same.
     pub dino: Option<PathBuf>,
@@ -72,6 +74,8 @@ struct Judged {
     samples: Vec<Sample>,
     placeholder: String,
     class_word: Option<String>,
+    /// Every picture is of the base model inside the program.
+    inside: bool,
     /// How the pictures came about, for the report.
     recipe: Vec<(String, String)>,
 }
@@ -81,12 +85,10 @@ struct Judged {
 /// # Errors
 /// If there is no encoder, or something cannot be read, drawn or written.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<Vec<String>> {
-    let encoders = Encoders::find(options.clip.as_deref(), options.dino.as_deref(), events)?;
     let photos = list_photos(&options.photos)?;
     if photos.is_empty() {
         return Err(Error::path(&options.photos, "it holds no photo to compare with"));
     }
-    writable(&options.output)?;
     let (judged, plan) = match &options.pictures {
         Pictures::Folder { folder, prompt, placeholder } => {
             (folder::read(folder, prompt.as_deref(), placeholder.as_deref(), events)?, None)
@@ -96,6 +98,9 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
             (plan.judged(), Some(plan))
         }
     };
+    let encoders =
+        Encoders::find(options.clip.as_deref(), options.dino.as_deref(), judged.inside, events)?;
+    writable(&options.output)?;
     let recipe = judged.recipe.clone();
     let study = study(options, photos, judged);
     let mut seconds = BTreeMap::new();
