@@ -1,11 +1,10 @@
 //! Scores of what is drawn, and the report.
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path};
 
 use evaluate::{
     Encoder, Features, Study,
     report::{self, Report},
-    scores::{self, Scores, Space},
     study::{Concept, Sample},
 };
 use images::read_photo;
@@ -17,10 +16,7 @@ use super::{
     plan::{PLACEHOLDER, Plan},
     runs,
 };
-use crate::{
-    Compute, Error, Events, Result, VERSION,
-    evaluate::{Encoders, SEED},
-};
+use crate::{Compute, Error, Events, Result, VERSION, evaluate::Encoders};
 
 /// Judges the cells that are done, writes the report, and answers the table of methods.
 ///
@@ -47,7 +43,12 @@ pub(super) fn report(
     }
     let study = study(first.plan, &done);
     let mut seconds = costs(&done)?;
-    let scores = score(&done, &study, encoders, &mut seconds, compute, events)?;
+    let convention = first.plan.judging.convention;
+    let look =
+        |study: &Study, encoder: &Encoder, texts: &[Vec<String>], events: &mut dyn Events| {
+            look(&done, study, encoder, texts, events)
+        };
+    let scores = encoders.score(&study, convention, &look, &mut seconds, compute, events)?;
     let lines = report::lines(&scores);
     let name = options.plan.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let report = Report {
@@ -86,35 +87,6 @@ fn study(plan: &Plan, done: &[&Cell]) -> Study {
         methods: plan.methods.iter().map(|method| method.name.clone()).collect(),
         samples: done.iter().flat_map(samples).collect(),
     }
-}
-
-/// Looks with each encoder, and scores.
-fn score(
-    done: &[&Cell],
-    study: &Study,
-    encoders: &Encoders,
-    seconds: &mut BTreeMap<String, f64>,
-    compute: &Compute,
-    events: &mut dyn Events,
-) -> Result<Scores> {
-    let convention = done[0].plan.judging.convention;
-    let texts = scores::texts(study, convention)?;
-    let mut seen = Vec::new();
-    for encoder in encoders.open(compute)? {
-        let Some(encoder) = encoder else {
-            seen.push(None);
-            continue;
-        };
-        let name = encoder.description().name.clone();
-        events.stage(format!("looking at the pictures with {name}"));
-        let started = Instant::now();
-        let features = look(done, study, &encoder, &texts, events)?;
-        seconds.insert(format!("looking with {name}"), started.elapsed().as_secs_f64());
-        seen.push(Some((encoder.description().clone(), features)));
-    }
-    let [clip, dino] = [&seen[0], &seen[1]]
-        .map(|seen| seen.as_ref().map(|(encoder, features)| Space { encoder, features }));
-    Ok(scores::score(study, &texts, convention, clip.as_ref(), dino.as_ref(), SEED))
 }
 
 /// Photos, pictures and texts in the space of an encoder.

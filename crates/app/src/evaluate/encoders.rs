@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Seed of the bootstrap.
-pub(crate) const SEED: u64 = 0;
+const SEED: u64 = 0;
 
 /// Where the encoders lie: CLIP, a DINO, or both.
 pub(crate) struct Encoders {
@@ -91,26 +91,19 @@ impl Encoders {
         Ok(Self { clip: find(clip)?, dino: find(dino)? })
     }
 
-    /// CLIP and DINO, ready to use.
-    pub fn open(&self, compute: &Compute) -> Result<[Option<Encoder>; 2]> {
-        let kinds = [(&self.clip, Kind::Clip), (&self.dino, Kind::Dino)];
-        let open = |(place, kind): (&Option<Place>, Kind)| {
-            place.as_ref().map(|place| open(place, kind, compute)).transpose()
-        };
-        let [clip, dino] = kinds.map(open);
-        Ok([clip?, dino?])
-    }
-
     /// Opens each once, so that hours of drawing are not followed by a refusal.
     pub fn check(&self, compute: &Compute) -> Result<()> {
-        self.open(compute).map(drop)
+        self.clip.iter().try_for_each(|place| open(place, Kind::Clip, compute).map(drop))?;
+        self.dino.iter().try_for_each(|place| open(place, Kind::Dino, compute).map(drop))
     }
 
-    /// Looks at a study and scores it; the seconds of each part go into `seconds`.
+    /// Lets each encoder look at a study, and scores it; the seconds of each part go into
+    /// `seconds`.
     pub fn score(
         &self,
         study: &Study,
         convention: Convention,
+        look: &Look,
         seconds: &mut BTreeMap<String, f64>,
         compute: &Compute,
         events: &mut dyn Events,
@@ -119,10 +112,13 @@ impl Encoders {
         let mut see = |place: &Option<Place>, kind| {
             let Some(place) = place else { return Ok(None) };
             let started = Instant::now();
-            let seen = see(&open(place, kind, compute)?, study, &texts, events)?;
-            let part = format!("looking with {}", seen.encoder.name);
+            let opened = open(place, kind, compute)?;
+            let encoder = opened.description().clone();
+            events.stage(format!("looking at the pictures with {}", encoder.name));
+            let features = look(study, &opened, &texts, events)?;
+            let part = format!("looking with {}", encoder.name);
             seconds.insert(part, started.elapsed().as_secs_f64());
-            Ok::<_, Error>(Some(seen))
+            Ok::<_, Error>(Some(Seen { encoder, features }))
         };
         let (clip, dino) = (see(&self.clip, Kind::Clip)?, see(&self.dino, Kind::Dino)?);
         let [clip, dino] = [&clip, &dino].map(|seen| {
@@ -131,6 +127,10 @@ impl Encoders {
         Ok(scores::score(study, &texts, convention, clip.as_ref(), dino.as_ref(), SEED))
     }
 }
+
+/// What an encoder makes of a study and the texts of its prompts.
+pub(crate) type Look<'a> =
+    dyn Fn(&Study, &Encoder, &[Vec<String>], &mut dyn Events) -> Result<Features> + 'a;
 
 /// What an encoder is to be.
 #[derive(Clone, Copy, PartialEq)]
@@ -179,20 +179,18 @@ fn open(place: &Place, kind: Kind, compute: &Compute) -> Result<Encoder> {
     Err(Error::Usage(format!("{typed} is {}, a {name}: name it with {right}", path.display())))
 }
 
-fn see(
-    encoder: &Encoder,
+/// Looks at all of a study.
+pub(super) fn look(
     study: &Study,
+    encoder: &Encoder,
     texts: &[Vec<String>],
     events: &mut dyn Events,
-) -> Result<Seen> {
-    let description = encoder.description().clone();
-    events.stage(format!("looking at the pictures with {}", description.name));
-    let features = Features::of(study, encoder, texts, &mut |done, total| {
+) -> Result<Features> {
+    Features::of(study, encoder, texts, &mut |done, total| {
         events.event(&Event::Judging { done, total });
         match events.stopped() {
             true => Err(Error::from(personalize::Error::Stopped)),
             false => Ok(()),
         }
-    })?;
-    Ok(Seen { encoder: description, features })
+    })
 }

@@ -25,7 +25,8 @@ use crate::{
 
 pub use draw::Drawing;
 use draw::Plan;
-pub(crate) use encoders::{Encoders, SEED};
+pub(crate) use encoders::Encoders;
+use encoders::look;
 pub use evaluate::prompts::Convention;
 
 /// What was typed.
@@ -112,7 +113,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         plan.draw(compute, events)?;
         seconds.insert("drawing".to_owned(), started.elapsed().as_secs_f64());
     }
-    let scores = encoders.score(&study, options.convention, &mut seconds, compute, events)?;
+    let convention = options.convention;
+    let scores = encoders.score(&study, convention, &look, &mut seconds, compute, events)?;
     let lines = report::lines(&scores);
     let title = format!("Scores of {}", study.concepts[0].name);
     let own = [
