@@ -89,8 +89,7 @@ struct Lines<'a> {
 
 /// What the columns are: what is scored, and its score.
 const WHAT: [&str; 5] = ["level", "method", "concept", "prompt", "file"];
-const SCORE: [&str; 7] =
-    ["metric", "mean", "standard_error", "low", "high", "count", "encoder"];
+const SCORE: [&str; 7] = ["metric", "mean", "standard_error", "low", "high", "count", "encoder"];
 
 impl<'a> Lines<'a> {
     fn new(scores: &'a Scores) -> Self {

@@ -43,7 +43,10 @@ pub struct Config {
 }
 
 impl Config {
-    fn towers<S: engine::nn::WeightSource>(&self, source: &S) -> Result<(Vit, TextTower), S::Error> {
+    fn towers<S: engine::nn::WeightSource>(
+        &self,
+        source: &S,
+    ) -> Result<(Vit, TextTower), S::Error> {
         let features = self.vision.projection.unwrap_or(FEATURES);
         Ok((
             Vit::build(self.vision.clone(), source)?,

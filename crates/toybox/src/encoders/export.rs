@@ -101,8 +101,7 @@ fn shape(name: &str, own: &[usize], patch: usize) -> Vec<usize> {
 }
 
 fn is_patches(name: &str) -> bool {
-    name.ends_with("patch_embedding.weight")
-        || name.ends_with("patch_embeddings.projection.weight")
+    name.ends_with("patch_embedding.weight") || name.ends_with("patch_embeddings.projection.weight")
 }
 
 /// What [`preprocess`](super::preprocess) does, in transformers' words.

@@ -143,7 +143,8 @@ fn scenes(round: u64, objects: usize) -> [Vec<Scene>; 2] {
     let first = rng.randint(0, all, objects);
     let steps = rng.randint(1, all, objects);
     let second = first.iter().zip(steps).map(|(a, step)| (a + step) % all).collect();
-    [first, second].map(|indices: Vec<i64>| indices.iter().map(|&i| Scene::ALL[i as usize]).collect())
+    [first, second]
+        .map(|indices: Vec<i64>| indices.iter().map(|&i| Scene::ALL[i as usize]).collect())
 }
 
 /// The row that is most like another.

@@ -94,9 +94,8 @@ fn the_losses_fall() {
     for (name, lesson) in lessons() {
         let mut state = State::new(lesson.fresh());
         let mut loss = |leaves: &Params, n| lesson.loss(leaves, n);
-        let losses: Vec<f64> = (0..120)
-            .map(|_| training::take_step(&PLAN, &mut state, &mut loss).unwrap())
-            .collect();
+        let losses: Vec<f64> =
+            (0..120).map(|_| training::take_step(&PLAN, &mut state, &mut loss).unwrap()).collect();
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
         let (first, last) = (mean(&losses[..20]), mean(&losses[100..]));
         assert!(last < 0.85 * first, "{name}: {first} -> {last}");
