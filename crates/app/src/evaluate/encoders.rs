@@ -147,8 +147,10 @@ impl Place {
     /// What was typed: the name of the one inside, an id of the hub, from which it is
     /// fetched, or a path.
     fn find(typed: &Path, events: &mut dyn Events) -> Result<Self> {
+        if typed == Path::new(OWN) {
+            return Ok(Self::Inside);
+        }
         match Id::of_base(typed) {
-            _ if typed == Path::new(OWN) => Ok(Self::Inside),
             Some(id) => hub::find(&id, &ENCODER, events).map(Self::Path),
             None => Ok(Self::Path(typed.to_owned())),
         }
