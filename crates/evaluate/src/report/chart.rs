@@ -96,16 +96,14 @@ fn one(value: f64) -> String {
 
 /// Three digits that matter.
 fn short(value: f64) -> String {
-    let size = value.abs();
-    match size {
-        _ if size >= 100.0 || value == 0.0 => format!("{value:.0}"),
-        _ if size >= 10.0 => format!("{value:.1}"),
-        _ if size >= 0.1 => {
-            format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-        _ if size >= 1e-4 => format!("{value:.5}").trim_end_matches('0').to_owned(),
-        _ => format!("{value:.1e}"),
-    }
+    let digits = match value.abs() {
+        0.0 | 100.0.. => return format!("{value:.0}"),
+        10.0.. => 1,
+        0.1.. => 3,
+        1e-4.. => 5,
+        _ => return format!("{value:.1e}"),
+    };
+    format!("{value:.digits$}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -122,8 +120,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let all = [0.0, 800.0, 12.34, 0.5, 0.1234, 0.00012, 3e-7].map(short);
-        assert_eq!(all, ["0", "800", "12.3", "0.5", "0.123", "0.00012", "3.0e-7"]);
+        let all = [0.0, 800.0, -10.0, 12.34, 0.5, 0.1234, 0.00012, 3e-7].map(short);
+        assert_eq!(all, ["0", "800", "-10", "12.3", "0.5", "0.123", "0.00012", "3.0e-7"]);
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn cell(estimate: Option<&Estimate>, top: Option<f64>) -> Markup {
             span.mean { (three(estimate.mean)) @if is_best { span aria-label="best" { " ★" } } }
             @if let Some(error) = estimate.standard_error { " " small { "± " (three(error)) } }
             @if let Some([low, high]) = estimate.interval {
-                br; small { (three(low)) "–" (three(high)) }
+                br; small { (three(low)) " to " (three(high)) }
             }
         }
     }
