@@ -141,3 +141,10 @@ impl Events for Part<'_> {
         self.events.stopped()
     }
 }
+
+/// A name as one of a folder: `photos of a cat` is `photos-of-a-cat`.
+pub(crate) fn slug(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
+    let plain: String = name.chars().map(letter).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join("-")
+}

@@ -20,14 +20,14 @@ use personalize::{Recipe, adapter::Info};
 
 use super::{
     costs::{Costs, Part},
-    plan::{Concept, Method, Plan, slug},
+    plan::{Concept, Method, Plan},
 };
 use crate::{
     Compute, Error, Events, Result,
     estimate::reset_peak_memory,
     generate,
     run_folder::RunFolder,
-    series::{self, Series},
+    series::{self, Series, slug},
     train,
 };
 

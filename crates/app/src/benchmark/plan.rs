@@ -15,6 +15,7 @@ use toml::Table;
 use super::file::{ConceptRow, Drawing, Judging, Kind, PlanFile, PromptSource, Runs};
 use crate::{
     Error, LoraFile, Result, keys,
+    series::slug,
     train::{self, RecipeOptions},
 };
 
@@ -207,13 +208,6 @@ fn distinct<'a>(list: &str, names: impl Iterator<Item = &'a String>) -> Result<(
         seen.push((slug, name));
     }
     Ok(())
-}
-
-/// A name as one of a folder: `photos of a cat` is `photos-of-a-cat`.
-pub(super) fn slug(name: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
-    let plain: String = name.chars().map(letter).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join("-")
 }
 
 /// `i/n`: the cells of one of several runs.

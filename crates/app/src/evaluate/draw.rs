@@ -6,7 +6,7 @@ use evaluate::{prompts, study::Sample};
 use formats::TensorFile;
 use personalize::adapter::Info;
 
-use super::{Judged, settings, slug};
+use super::{Judged, prompt_folder, settings};
 use crate::{Compute, DEFAULT_BASE, Error, Events, Result, generate, series::Series};
 
 /// What is drawn.
@@ -53,7 +53,7 @@ impl Plan {
         let prompts = prompts::read(&drawing.prompts, &info.placeholder)?;
         let job = |(number, prompt): (usize, &String)| generate::Options {
             prompt: prompt.clone(),
-            output: output.join(FOLDER).join(slug(number, prompt)),
+            output: output.join(FOLDER).join(prompt_folder(number, prompt)),
             ..options.clone()
         };
         let jobs = prompts.iter().enumerate().map(job).collect();

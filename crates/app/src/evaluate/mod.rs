@@ -21,6 +21,7 @@ use images::list_photos;
 use crate::{
     Compute, Error, Events, Result, VERSION,
     generate::{self, writable},
+    series,
 };
 
 pub use draw::Drawing;
@@ -146,11 +147,8 @@ fn folder_name(path: &Path) -> String {
 }
 
 /// Where the pictures of a prompt are kept: its number and what can be read of it.
-fn slug(number: usize, prompt: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
-    let plain: String = prompt.chars().map(letter).collect();
-    let words: Vec<&str> = plain.split_whitespace().collect();
-    let mut name = format!("{number:03}-{}", words.join("-"));
+fn prompt_folder(number: usize, prompt: &str) -> String {
+    let mut name = format!("{number:03}-{}", series::slug(prompt));
     name.truncate(LONGEST_NAME);
     name
 }
