@@ -42,6 +42,17 @@ pub enum Event {
         /// Pictures in all.
         total: usize,
     },
+    /// A cell of a benchmark begins.
+    Cell {
+        /// `CONCEPT by METHOD`.
+        name: String,
+        /// Which of those that are left, from 1.
+        number: usize,
+        /// How many are left.
+        total: usize,
+        /// How long all of them take, in words.
+        left: String,
+    },
     /// A file of a model is being fetched.
     Fetching {
         /// Its name.

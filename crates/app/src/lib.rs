@@ -9,6 +9,7 @@
 
 mod adapter_file;
 pub mod bench;
+pub mod benchmark;
 mod compute;
 pub mod demo;
 pub mod devices;
@@ -24,11 +25,13 @@ pub mod import;
 pub mod infotext;
 mod init;
 pub mod inspect;
+mod keys;
 mod lora;
 pub mod mask;
 mod pictures;
 pub mod repeat;
 mod run_folder;
+mod series;
 mod subjects;
 mod tensorboard;
 pub mod train;

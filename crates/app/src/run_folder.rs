@@ -81,7 +81,8 @@ impl Outputs {
 }
 
 const RECIPE: &str = "recipe.toml";
-const METRICS: &str = "metrics.jsonl";
+/// A line of values for each step.
+pub(crate) const METRICS: &str = "metrics.jsonl";
 const STATE: &str = "state.safetensors";
 const LOCK: &str = ".lock";
 const FOLDERS: [&str; 3] = ["checkpoints", "previews", "masks"];

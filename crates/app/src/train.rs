@@ -30,9 +30,12 @@ use options::{outputs, recipe, run_dir};
 use preview::Preview;
 use steps::Parts;
 
+pub(crate) use options::resolved;
 pub use options::{ConceptPhotos, Options, RecipeOptions, VicoOptions};
 pub use personalize::methods::vico::variant::{Injection, Placement};
 pub use recipe_file::RecipeFile;
+pub(crate) use recipe_file::recipe_keys;
+pub(crate) use steps::{pass_seconds, passes};
 
 /// A training that was checked and can begin.
 struct Plan {
@@ -46,6 +49,8 @@ struct Plan {
     concepts: Vec<Photos>,
     /// Pictures of the classes, if the user has some.
     class_photos: Vec<Photos>,
+    /// No step is taken.
+    untrained: bool,
 }
 
 /// Trains an adapter.
@@ -88,6 +93,7 @@ impl Events for Logged<'_> {
             | Event::Step(_)
             | Event::Drawing { .. }
             | Event::Judging { .. }
+            | Event::Cell { .. }
             | Event::Fetching { .. }
             | Event::Preview { .. } => None,
         };
@@ -192,7 +198,8 @@ impl Plan {
         let run = Run { recipe, inputs, outputs };
         let resumed =
             old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
-        let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos };
+        let untrained = options.untrained;
+        let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos, untrained };
         plan.announce(&memory, compute, events)?;
         Ok(plan)
     }
@@ -228,7 +235,13 @@ impl Plan {
             events.note(format!("unlike the paper: {}", differences.join(", ")));
         }
         events.note(memory.sentence());
-        memory.check(compute, "lower --batch (and raise --accumulate), or lower --size")
+        let whole = methods::is_whole_model(recipe) && memory.learned > memory.activations;
+        let advice = if whole {
+            "learn a LoRA instead (--lora-rank 4), or another --method"
+        } else {
+            "lower --batch (and raise --accumulate), or lower --size"
+        };
+        memory.check(compute, advice)
     }
 
     /// Loads the U-Net to say how long the training would take.
@@ -255,7 +268,7 @@ impl Plan {
     }
 
     fn train(self, device: &Device, logged: &mut Logged) -> Result<()> {
-        let Self { run, base, resumed, photos, concepts, class_photos, .. } = self;
+        let Self { run, base, resumed, photos, concepts, class_photos, untrained, .. } = self;
         let recipe = &run.recipe;
         (logged as &mut dyn Events).stage("encoding the photos");
         let mut dataset = Encoding::new(&base, recipe, device)?.dataset(&photos, &concepts)?;
@@ -298,6 +311,9 @@ impl Plan {
         let mut trainer = Trainer::new(frozen, &tokenizer, &dataset, recipe, method);
         if let Some(optimizer) = optimizer {
             trainer.optimizer = optimizer;
+        }
+        if untrained {
+            return parts.finish(&trainer, &dataset, logged);
         }
         let time = steps::time(&base, &unet, recipe, trainer.steps(), 0, device);
         (logged as &mut dyn Events).note(time);

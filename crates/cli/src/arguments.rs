@@ -1,6 +1,7 @@
 //! Arguments of the command line, and what they mean.
 
 mod ablations;
+mod benchmark;
 mod draw;
 mod evaluate;
 mod exchange;
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 
 use crate::documents;
 use ablations::Ablations;
+use benchmark::Benchmark;
 use draw::Generate;
 use evaluate::Evaluate;
 use exchange::{Export, Import, Models};
@@ -48,6 +50,8 @@ pub enum Command {
     Generate(Box<generate::Options>),
     /// `vico evaluate`
     Evaluate(Box<app::evaluate::Options>),
+    /// `vico benchmark`
+    Benchmark(Box<app::benchmark::Options>),
     /// `vico mask`
     Mask(mask::Options),
     /// `vico import`
@@ -91,6 +95,7 @@ pub fn parse() -> app::Result<Arguments> {
         Typed::Train(typed) => Command::Train(Box::new(typed.options())),
         Typed::Generate(typed) => Command::Generate(Box::new(typed.options()?)),
         Typed::Evaluate(typed) => Command::Evaluate(Box::new(typed.options())),
+        Typed::Benchmark(typed) => Command::Benchmark(Box::new(typed.options())),
         Typed::Mask(typed) => Command::Mask(typed.options()),
         Typed::Import(typed) => Command::Import(typed.options()),
         Typed::Export(typed) => Command::Export(typed.options()),
@@ -143,6 +148,8 @@ enum Typed {
     Generate(Box<Generate>),
     /// Score pictures, or those an adapter draws, against photos and prompts
     Evaluate(Box<Evaluate>),
+    /// Compare methods on several things, as a plan says, and report
+    Benchmark(Box<Benchmark>),
     /// Show what an adapter takes for the object in a photo, layer by layer
     Mask(Mask),
     /// Make an adapter of the files of ViCo's own program
@@ -366,6 +373,7 @@ impl Train {
             preview_at_halves: false,
             preview_prompts: self.preview_prompt,
             without_photos: self.without_photos,
+            untrained: false,
             dry_run: self.dry_run,
         }
     }

@@ -36,6 +36,11 @@ fn done(command: Command, compute: &Compute, terminal: &mut Terminal) -> Result<
             terminal.print(&table);
             Ok(())
         }
+        Command::Benchmark(options) => {
+            let table = app::benchmark::run(&options, compute, terminal)?;
+            terminal.print(&table);
+            Ok(())
+        }
         Command::Mask(options) => app::mask::run(&options, compute, terminal),
         Command::Import(options) => app::import::run(&options, compute, terminal),
         Command::Export(options) => app::export::run(&options, compute, terminal),
@@ -75,6 +80,7 @@ fn compute(arguments: &Arguments, terminal: &mut Terminal) -> Result<Compute> {
         | Command::Demo(_)
         | Command::Generate(_)
         | Command::Evaluate(_)
+        | Command::Benchmark(_)
         | Command::Mask(_)
         | Command::Import(_)
         | Command::Bench { .. } => {

@@ -23,6 +23,8 @@ pub struct Terminal {
     counted: Option<ProgressBar>,
     /// The file that is being fetched.
     fetching: Option<(String, ProgressBar)>,
+    /// Where in a benchmark this is, for the bars; empty elsewhere.
+    cell: String,
 }
 
 impl Terminal {
@@ -40,7 +42,7 @@ impl Terminal {
         if let Err(error) = ctrlc::set_handler(handler) {
             say(&format!("warning: Ctrl-C will end the run at once ({error})"));
         }
-        Self { stop, training: None, counted: None, fetching: None }
+        Self { stop, training: None, counted: None, fetching: None, cell: String::new() }
     }
 
     /// Prints the lines of an answer to standard output.
@@ -58,7 +60,8 @@ impl Terminal {
     pub fn fail(&mut self, error: &Error) {
         self.finish();
         if error.is_stop() {
-            say("stopped; `vico train --resume RUN_DIR` continues a training");
+            say("stopped; `vico train --resume RUN_DIR` continues a training, the same command a \
+                 benchmark");
         } else {
             say(&format!("error: {error}"));
         }
@@ -85,7 +88,10 @@ impl Terminal {
     }
 
     fn counting(&mut self, done: usize, total: usize, template: &str) {
-        let bar = self.counted.get_or_insert_with(|| bar(total as u64, template));
+        let cell = &self.cell;
+        let bar = self
+            .counted
+            .get_or_insert_with(|| bar(total as u64, template).with_prefix(cell.clone()));
         bar.set_position(done as u64);
         if done == total {
             bar.finish_and_clear();
@@ -111,8 +117,17 @@ impl Terminal {
         }
     }
 
+    fn cell(&mut self, name: &str, number: usize, total: usize, left: &str) {
+        self.line(&format!("cell {number} of {total}: {name}; about {left} left in all"));
+        self.cell = format!("[{number}/{total}, {left} left] ");
+    }
+
     fn training(&mut self, done: u64, total: u64) {
-        let bar = bar(total, "training {bar:30} {pos}/{len}, {eta} left  {msg}");
+        if let Some(before) = self.training.take() {
+            before.finish_and_clear();
+        }
+        let bar = bar(total, "{prefix}training {bar:30} {pos}/{len}, {eta} left  {msg}")
+            .with_prefix(self.cell.clone());
         bar.set_position(done);
         bar.reset_eta();
         self.training = Some(bar);
@@ -139,11 +154,16 @@ impl Events for Terminal {
                 }
             }
             Event::Drawing { done, total } => {
-                self.counting(*done, *total, "drawing  {bar:30} {pos}/{len} steps, {eta} left");
+                self.counting(
+                    *done,
+                    *total,
+                    "{prefix}drawing  {bar:30} {pos}/{len} steps, {eta} left",
+                );
             }
             Event::Judging { done, total } => {
-                self.counting(*done, *total, "judging  {bar:30} {pos}/{len}, {eta} left");
+                self.counting(*done, *total, "{prefix}judging  {bar:30} {pos}/{len}, {eta} left");
             }
+            Event::Cell { name, number, total, left } => self.cell(name, *number, *total, left),
             Event::Fetching { file, done, total } => self.fetching(file, *done, *total),
             Event::Wrote(path) => self.wrote(path),
             Event::Preview { .. } => {}

@@ -42,19 +42,30 @@ pub fn read(name: &Path, placeholder: &str) -> Result<Vec<String>> {
             text
         }
     };
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let prompts: Vec<String> = lines
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.replace(SLOT, placeholder))
-        .collect();
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    placed(lines, placeholder, &name.display().to_string())
+}
+
+/// Prompts with the placeholder in place of each [`SLOT`]; empty ones are passed over. What
+/// they come from, `source`, is for errors.
+///
+/// # Errors
+/// If there is no prompt, or one without a slot or placeholder.
+pub fn placed<'a>(
+    lines: impl Iterator<Item = &'a str>,
+    placeholder: &str,
+    source: &str,
+) -> Result<Vec<String>> {
+    let lines = lines.filter(|line| !line.is_empty());
+    let prompts: Vec<String> = lines.map(|line| line.replace(SLOT, placeholder)).collect();
     if prompts.is_empty() {
-        return Err(Error::Usage(format!("{}: it holds no prompt", name.display())));
+        return Err(Error::Usage(format!("{source}: it holds no prompt")));
     }
     match prompts.iter().find(|prompt| places(prompt, placeholder).is_empty()) {
         None => Ok(prompts),
         Some(prompt) => Err(Error::Usage(format!(
-            "{}: the prompt \"{prompt}\" says nowhere where the object goes: write {SLOT} there",
-            name.display()
+            "{source}: the prompt \"{prompt}\" says nowhere where the object goes: write {SLOT} \
+             there"
         ))),
     }
 }

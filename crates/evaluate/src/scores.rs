@@ -80,6 +80,21 @@ pub struct Scores {
     pub methods: Vec<MethodScores>,
 }
 
+impl Scores {
+    /// The encoder that a metric was measured with.
+    ///
+    /// # Panics
+    /// If it was measured with none.
+    pub fn encoder(&self, metric: Metric) -> &Description {
+        let fits = |encoder: &&Description| match metric {
+            Metric::ClipImage | Metric::ClipText => encoder.family == Family::Clip,
+            Metric::DinoImage => encoder.family != Family::Clip,
+            Metric::Diversity | Metric::Copy => encoder.family == self.space,
+        };
+        self.encoders.iter().find(fits).expect("a metric that was measured")
+    }
+}
+
 /// Scores of a method.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct MethodScores {

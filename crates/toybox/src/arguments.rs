@@ -5,8 +5,8 @@ use toybox::personal::METHODS;
 
 /// Make the small base model that lies inside vico.
 ///
-/// In this order: judge, vae, encode, base, score, export. Every training writes its
-/// state to the run folder and goes on from it when the same command is run again.
+/// In this order: judge, vae, encode, base, score, export; clip, vit and encoders when
+/// you like. Every training writes its state to the run folder and goes on from it when the same command is run again.
 #[derive(Parser)]
 #[command(version)]
 pub struct Arguments {
@@ -81,6 +81,17 @@ pub enum Command {
     /// Write the model as a diffusers folder in f16.
     Export {
         /// The folder.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Train the CLIP that judges pictures of this world.
+    Clip(Training),
+    /// Train the vision transformer that judges them where others have a DINO.
+    Vit(Training),
+    /// Write both as folders in f16, and measure what was written as the model card
+    /// reports it.
+    Encoders {
+        /// The folder of both.
         #[arg(long)]
         out: PathBuf,
     },

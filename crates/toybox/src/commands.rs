@@ -10,9 +10,12 @@ use std::{
 };
 
 use diffusion::{Schedule, Tokenizer, base::Configs};
-use engine::{Device, params::Params};
+use engine::{Device, Tensor, params::Params};
+use evaluate::Encoder;
 use toybox::{
-    Error, Result, autoencoder, base, data, export,
+    Error, Result, autoencoder, base, data,
+    encoders::{self, clip, measure, things},
+    export,
     judge::{Judge, cross_entropy},
     latents::{self, Vae},
     personal::{self, CASES, Marks, Study},
@@ -48,6 +51,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
             personal::photos(&shop.world, object, shop.side, out).map(drop)
         }
         Command::Export { out } => shop.export(out),
+        Command::Clip(training) => shop.clip(training),
+        Command::Vit(training) => shop.vit(training),
+        Command::Encoders { out } => shop.encoders(out),
     }
 }
 
@@ -107,6 +113,18 @@ impl Shop {
         Ok(State::new(fresh))
     }
 
+    /// Trains a part in its folder, with a running average for short runs.
+    fn train(
+        &self,
+        name: &str,
+        training: &Training,
+        state: &mut State,
+        loss: &mut dyn FnMut(&Params, u64) -> Result<Tensor<1>>,
+    ) -> Result<()> {
+        let plan = Plan { average: 0.998, ..plan(training) };
+        training::run(&self.part(name)?, &plan, state, &self.stop, loss, &mut report)
+    }
+
     /// The averaged weights of a training.
     fn trained(&self, name: &str, fresh: Params) -> Result<Params> {
         let path = State::path(&self.folder.join(name));
@@ -120,24 +138,16 @@ impl Shop {
 
     fn judge(&self, training: &Training) -> Result<()> {
         let mut state = self.state("judge", self.fresh_judge())?;
-        let plan = Plan { average: 0.998, ..plan(training) };
         let (objects, scenes) = (self.world.objects().len(), Scene::ALL.len());
-        training::run(
-            &self.part("judge")?,
-            &plan,
-            &mut state,
-            &self.stop,
-            &mut |leaves, step| {
-                let numbers = numbers(step, training.batch);
-                let pictures = data::render(&numbers, |n| data::any(&self.world, n, self.side));
-                let Ok(judge) = Judge::build(leaves, self.side, objects, scenes);
-                let opinion = judge.look(data::tensor(&pictures, self.side));
-                let object: Vec<usize> = pictures.iter().map(|p| p.object).collect();
-                let scene: Vec<usize> = pictures.iter().map(|p| p.scene as usize).collect();
-                Ok(cross_entropy(opinion.objects, &object) + cross_entropy(opinion.scenes, &scene))
-            },
-            &mut report,
-        )?;
+        self.train("judge", training, &mut state, &mut |leaves, step| {
+            let numbers = data::numbers(step, training.batch);
+            let pictures = data::render(&numbers, |n| data::any(&self.world, n, self.side));
+            let Ok(judge) = Judge::build(leaves, self.side, objects, scenes);
+            let opinion = judge.look(data::tensor(&pictures, self.side));
+            let object: Vec<usize> = pictures.iter().map(|p| p.object).collect();
+            let scene: Vec<usize> = pictures.iter().map(|p| p.scene as usize).collect();
+            Ok(cross_entropy(opinion.objects, &object) + cross_entropy(opinion.scenes, &scene))
+        })?;
         let judge = score::Expert::new(&self.world, &state.averaged(&self.device), self.side);
         println!("{}", judge.examine(1000));
         Ok(())
@@ -155,22 +165,14 @@ impl Shop {
 
     fn vae(&self, training: &Training) -> Result<()> {
         let mut state = self.state("vae", self.fresh_vae())?;
-        let plan = Plan { average: 0.998, ..plan(training) };
-        training::run(
-            &self.part("vae")?,
-            &plan,
-            &mut state,
-            &self.stop,
-            &mut |leaves, step| {
-                let numbers = numbers(step, training.batch);
-                let pictures = data::render(&numbers, |n| self.world.sample(n, self.side));
-                let pictures = data::tensor(&pictures, self.side);
-                let name = format!("step {step}");
-                let mut rng = engine::rng::TorchRng::derive(self.seed, &name);
-                autoencoder::loss(&self.configs, leaves, pictures, &mut rng)
-            },
-            &mut report,
-        )?;
+        self.train("vae", training, &mut state, &mut |leaves, step| {
+            let numbers = data::numbers(step, training.batch);
+            let pictures = data::render(&numbers, |n| self.world.sample(n, self.side));
+            let pictures = data::tensor(&pictures, self.side);
+            let name = format!("step {step}");
+            let mut rng = engine::rng::TorchRng::derive(self.seed, &name);
+            autoencoder::loss(&self.configs, leaves, pictures, &mut rng)
+        })?;
         let vae = Vae::new(&self.configs, &state.averaged(&self.device), &self.device);
         let sheet = score::reconstructions(&self.world, &vae, self.side, 16);
         images::write_png(self.part("vae")?.join("reconstructions.png"), &sheet, NO_TEXT)?;
@@ -288,16 +290,66 @@ impl Shop {
         let base = self.trained("base", self.fresh_base())?;
         export::folder(out, &self.configs, &self.merges, &base, &self.trained_vae()?)
     }
+
+    /// What CLIP's towers are like; that of texts is as the base's.
+    fn clip_config(&self) -> clip::Config {
+        let vision = encoders::vit(self.side, Some(clip::FEATURES));
+        clip::Config { vision, text: self.configs.text.clone() }
+    }
+
+    fn clip(&self, training: &Training) -> Result<()> {
+        let config = self.clip_config();
+        let mut state = self.state("clip", clip::fresh(&config, self.seed, &self.device))?;
+        let step = clip::Step {
+            config: &config,
+            world: &self.world,
+            tokenizer: &self.tokenizer,
+            side: self.side,
+            seed: self.seed,
+            batch: training.batch,
+        };
+        self.train("clip", training, &mut state, &mut |leaves, n| step.loss(leaves, n))
+    }
+
+    fn vit(&self, training: &Training) -> Result<()> {
+        let config = encoders::vit(self.side, None);
+        let mut state = self.state("vit", things::fresh(&config, self.seed, &self.device))?;
+        let (world, side, seed, batch) = (&self.world, self.side, self.seed, training.batch);
+        let step = things::Step { config: &config, world, side, seed, batch };
+        self.train("vit", training, &mut state, &mut |leaves, n| step.loss(leaves, n))
+    }
+
+    fn encoders(&self, out: &Path) -> Result<()> {
+        let config = self.clip_config();
+        let params = self.trained("clip", clip::fresh(&config, self.seed, &self.device))?;
+        let folder = out.join("clip");
+        encoders::export::clip(&folder, &config, &self.merges, &params)?;
+        let encoder = Encoder::open(&folder, &self.device)?;
+        println!("CLIP: {}", measure::clip(&self.world, &encoder, self.side)?);
+        self.know_again("CLIP", &encoder);
+
+        let config = encoders::vit(self.side, None);
+        let params = self.trained("vit", things::fresh(&config, self.seed, &self.device))?;
+        let folder = out.join("vit");
+        encoders::export::dino(&folder, &config, &params)?;
+        self.know_again("ViT", &Encoder::open(&folder, &self.device)?);
+        Ok(())
+    }
+
+    fn know_again(&self, name: &str, encoder: &Encoder) {
+        let objects: [(&str, Vec<usize>); 2] = [
+            ("trained", self.world.trained().collect()),
+            ("held-out", self.world.held_out().collect()),
+        ];
+        for (kind, objects) in objects {
+            let marks = measure::things(&self.world, encoder, &objects, self.side);
+            println!("{name}, {kind} objects: {marks}");
+        }
+    }
 }
 
 fn plan(training: &Training) -> Plan {
     Plan { steps: training.steps, rate: training.rate, average: 0.9995, clip: 1.0 }
-}
-
-/// The numbers of a step's pictures.
-fn numbers(step: u64, batch: usize) -> Vec<u64> {
-    let batch = batch as u64;
-    (step * batch..(step + 1) * batch).collect()
 }
 
 fn report(report: Report) {

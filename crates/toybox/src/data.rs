@@ -9,6 +9,12 @@ pub fn render(numbers: &[u64], draw: impl Fn(u64) -> Rendering + Sync) -> Vec<Re
     numbers.par_iter().map(|&number| draw(number)).collect()
 }
 
+/// The numbers of a step's pictures.
+pub fn numbers(step: u64, batch: usize) -> Vec<u64> {
+    let batch = batch as u64;
+    (step * batch..(step + 1) * batch).collect()
+}
+
 /// Pixels of pictures as a tensor `[pictures, side, side, 3]` in -1..1.
 pub fn tensor(pictures: &[Rendering], side: usize) -> Tensor<4> {
     let values: Vec<f32> =

@@ -21,6 +21,9 @@ pub enum Error {
     /// An adapter.
     #[error(transparent)]
     Adapter(#[from] personalize::Error),
+    /// An encoder, or a text for it.
+    #[error(transparent)]
+    Encoder(#[from] evaluate::Error),
     /// A path that cannot be used.
     #[error("{path}: {what}")]
     Path {

@@ -51,7 +51,7 @@ fn index() -> Value {
 }
 
 /// The files of transformers' `CLIPTokenizer`.
-fn tokenizer(folder: &Path, merges: &str, positions: usize) -> Result<()> {
+pub(crate) fn tokenizer(folder: &Path, merges: &str, positions: usize) -> Result<()> {
     let tokenizer = Tokenizer::new(merges, positions)?;
     text_file(&folder.join("merges.txt"), merges)?;
     let ids: serde_json::Map<String, Value> =
@@ -69,7 +69,8 @@ fn tokenizer(folder: &Path, merges: &str, positions: usize) -> Result<()> {
     json_file(&folder.join("tokenizer_config.json"), &config)
 }
 
-fn weights(path: &Path, params: &Params) -> Result<()> {
+/// A file of weights in f16.
+pub(crate) fn weights(path: &Path, params: &Params) -> Result<()> {
     let half = |values: Vec<f32>| -> Vec<u8> {
         values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect()
     };
@@ -96,7 +97,7 @@ fn file_shape(name: &str, shape: &[usize]) -> Vec<usize> {
     shape
 }
 
-fn json_file(path: &Path, value: &Value) -> Result<()> {
+pub(crate) fn json_file(path: &Path, value: &Value) -> Result<()> {
     text_file(path, &format!("{value:#}\n"))
 }
 

@@ -8,6 +8,7 @@ pub mod autoencoder;
 pub mod base;
 pub mod data;
 pub mod drawing;
+pub mod encoders;
 mod error;
 pub mod export;
 mod fresh;

@@ -169,8 +169,30 @@ impl World {
     /// If there is no such object, or `side` is zero.
     #[must_use]
     pub fn plain(&self, object: usize, scene: Scene, seed: u64, side: usize) -> Rendering {
-        let photo = fill("a photo of a {}", self.objects[object].name());
-        let plan = Plan { object, scene, kind: Kind::Plain, seed, effect: Effect::None };
+        self.dyed(object, None, scene, seed, side)
+    }
+
+    /// The same with the object dyed, if a tint is given; the caption then says so.
+    ///
+    /// # Panics
+    ///
+    /// As [`plain`](Self::plain).
+    #[must_use]
+    pub fn dyed(
+        &self,
+        object: usize,
+        tint: Option<Tint>,
+        scene: Scene,
+        seed: u64,
+        side: usize,
+    ) -> Rendering {
+        let name = self.objects[object].name();
+        let (kind, thing) = match tint {
+            None => (Kind::Plain, name.to_owned()),
+            Some(tint) => (Kind::Colour(tint), format!("{} {name}", tint.name())),
+        };
+        let plan = Plan { object, scene, kind, seed, effect: Effect::None };
+        let photo = fill("a photo of a {}", &thing);
         self.render(plan, format!("{photo} {}", scene.phrase()), side)
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::Judged;
 use crate::{
-    Error, Events, Result,
+    DEFAULT_BASE, Error, Events, Result,
     generate::SHEET,
     infotext::{self, Infotext},
     inspect::is_png,
@@ -25,6 +25,8 @@ struct Told {
     placeholder: Option<String>,
     class_word: Option<String>,
     method: Option<String>,
+    /// The base model is the one inside the program.
+    inside: bool,
 }
 
 /// The placeholder of pictures that tell none.
@@ -47,6 +49,7 @@ pub(super) fn read(
         samples: Vec::new(),
         placeholder: String::new(),
         class_word: None,
+        inside: true,
         recipe: vec![("pictures".into(), folder.display().to_string())],
     };
     let mut placeholder = placeholder.map(str::to_owned);
@@ -64,6 +67,7 @@ pub(super) fn read(
         };
         placeholder = placeholder.or(told.placeholder);
         judged.class_word = judged.class_word.or(told.class_word);
+        judged.inside &= told.inside;
         let method = told.method.unwrap_or_else(|| METHOD.into());
         judged.samples.push(Sample {
             concept: 0,
@@ -122,6 +126,7 @@ fn told(file: &Path) -> Result<Told> {
             placeholder: get("/adapter/placeholder"),
             class_word: get("/adapter/init_word"),
             method: get("/adapter/method"),
+            inside: get("/request/base").is_some_and(|base| base == DEFAULT_BASE),
         });
     }
     let theirs = text(infotext::KEYWORD).map(Infotext::parse);

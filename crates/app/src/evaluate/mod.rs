@@ -21,12 +21,13 @@ use images::list_photos;
 use crate::{
     Compute, Error, Events, Result, VERSION,
     generate::{self, writable},
+    series,
 };
 
-use draw::Plan;
-use encoders::Encoders;
-
 pub use draw::Drawing;
+use draw::Plan;
+pub(crate) use encoders::Encoders;
+use encoders::look;
 pub use evaluate::prompts::Convention;
 
 /// What was typed.
@@ -36,7 +37,9 @@ pub struct Options {
     pub photos: PathBuf,
     /// The pictures to judge.
     pub pictures: Pictures,
-    /// CLIP: a folder, a file, or an id at the hub.
+    /// CLIP: a folder, a file, an id at the hub, or the name of the one inside the program
+    /// ([`DEFAULT_BASE`](crate::DEFAULT_BASE)). Without any encoder, those inside judge
+    /// pictures that the base model inside drew.
     pub clip: Option<PathBuf>,
     /// DINO or DINOv2, the same.
     pub dino: Option<PathBuf>,
@@ -73,6 +76,8 @@ struct Judged {
     samples: Vec<Sample>,
     placeholder: String,
     class_word: Option<String>,
+    /// Every picture is of the base model inside the program.
+    inside: bool,
     /// How the pictures came about, for the report.
     recipe: Vec<(String, String)>,
 }
@@ -82,12 +87,10 @@ struct Judged {
 /// # Errors
 /// If there is no encoder, or something cannot be read, drawn or written.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<Vec<String>> {
-    let encoders = Encoders::find(options, events)?;
     let photos = list_photos(&options.photos)?;
     if photos.is_empty() {
         return Err(Error::path(&options.photos, "it holds no photo to compare with"));
     }
-    writable(&options.output)?;
     let (judged, plan) = match &options.pictures {
         Pictures::Folder { folder, prompt, placeholder } => {
             (folder::read(folder, prompt.as_deref(), placeholder.as_deref(), events)?, None)
@@ -97,6 +100,9 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
             (plan.judged(), Some(plan))
         }
     };
+    let encoders =
+        Encoders::find(options.clip.as_deref(), options.dino.as_deref(), judged.inside, events)?;
+    writable(&options.output)?;
     let recipe = judged.recipe.clone();
     let study = study(options, photos, judged);
     let mut seconds = BTreeMap::new();
@@ -108,7 +114,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         plan.draw(compute, events)?;
         seconds.insert("drawing".to_owned(), started.elapsed().as_secs_f64());
     }
-    let scores = encoders.score(&study, options.convention, &mut seconds, compute, events)?;
+    let convention = options.convention;
+    let scores = encoders.score(&study, convention, &look, &mut seconds, compute, events)?;
     let lines = report::lines(&scores);
     let title = format!("Scores of {}", study.concepts[0].name);
     let own = [
@@ -117,7 +124,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
     let recipe = recipe.into_iter().chain(own).collect();
-    let report = Report { title, version: VERSION.into(), recipe, seconds, study, scores };
+    let report =
+        Report { title, version: VERSION.into(), recipe, seconds, study, scores, runs: Vec::new() };
     report.write(&options.output)?;
     let files = [report::JSON, report::CSV, report::HTML];
     files.iter().for_each(|name| events.wrote(&options.output.join(name)));
@@ -139,11 +147,8 @@ fn folder_name(path: &Path) -> String {
 }
 
 /// Where the pictures of a prompt are kept: its number and what can be read of it.
-fn slug(number: usize, prompt: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
-    let plain: String = prompt.chars().map(letter).collect();
-    let words: Vec<&str> = plain.split_whitespace().collect();
-    let mut name = format!("{number:03}-{}", words.join("-"));
+fn prompt_folder(number: usize, prompt: &str) -> String {
+    let mut name = format!("{number:03}-{}", series::slug(prompt));
     name.truncate(LONGEST_NAME);
     name
 }

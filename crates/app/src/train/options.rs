@@ -52,6 +52,8 @@ pub struct Options {
     pub preview_prompts: Vec<String>,
     /// Leave the photos' latents out of the adapter.
     pub without_photos: bool,
+    /// Write the adapter before its first step: what the base itself makes of the class word.
+    pub untrained: bool,
     /// Say what would be done, and stop.
     pub dry_run: bool,
 }
@@ -207,6 +209,14 @@ pub(super) fn run_dir(options: &Options) -> Result<PathBuf> {
         let which = if options.resume { "--resume RUN_DIR" } else { "--output" };
         Error::Usage(format!("{which} is missing"))
     })
+}
+
+/// The recipe that options without a file amount to on a base model.
+///
+/// # Errors
+/// If it asks for something that its method or the base cannot do.
+pub(crate) fn resolved(options: &Options, base: &Base) -> Result<Recipe> {
+    recipe(options, None, None, base)
 }
 
 /// The recipe: the paper's with the file's values, or the resumed run's, with

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::{Options, options::ConceptPhotos};
 use crate::{
-    Error, LoraFile, Result,
+    Error, LoraFile, Result, keys,
     run_folder::{Inputs, Outputs, RECIPE_LIMIT, Run},
 };
 
@@ -64,7 +64,7 @@ impl RecipeFile {
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let wrong = |e: &dyn std::fmt::Display| Error::path(path, e);
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&e))?;
-        known(&table).map_err(|what| wrong(&what))?;
+        keys::check(&table, &keys::names(&example(), "")).map_err(|what| wrong(&what))?;
         let mut section = |name: &str| table.remove(name).unwrap_or(Value::Table(Table::new()));
         let [recipe, inputs, outputs] = ["recipe", "inputs", "outputs"].map(&mut section);
         let Value::Table(recipe) = recipe else { return Err(wrong(&"recipe is no section")) };
@@ -113,18 +113,8 @@ impl RecipeFile {
     pub(super) fn over(&self, recipe: &Recipe) -> Result<Recipe> {
         let wrong = |e: &dyn std::fmt::Display| Error::path(&self.path, e);
         let mut table = Table::try_from(recipe).map_err(|e| wrong(&e))?;
-        overlay(&mut table, &self.recipe);
+        keys::overlay(&mut table, &self.recipe);
         table.try_into().map_err(|e: toml::de::Error| wrong(&format!("recipe: {e}")))
-    }
-}
-
-/// Puts values in place of others, section by section.
-fn overlay(table: &mut Table, with: &Table) {
-    for (key, value) in with {
-        match (table.get_mut(key), value) {
-            (Some(Value::Table(inner)), Value::Table(with)) => overlay(inner, with),
-            _ => drop(table.insert(key.clone(), value.clone())),
-        }
     }
 }
 
@@ -157,33 +147,12 @@ fn example() -> Table {
     Table::try_from(run).expect("a run is plain data")
 }
 
-/// The dotted names of all keys in a table, sections' own included.
-fn names(table: &Table, prefix: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    for (key, value) in table {
-        let name = format!("{prefix}{key}");
-        if let Value::Table(inner) = value {
-            all.extend(names(inner, &format!("{name}.")));
-        }
-        all.push(name);
+/// The dotted names of all keys that a recipe's own part may have.
+pub(crate) fn recipe_keys() -> Vec<String> {
+    match &example()["recipe"] {
+        Value::Table(recipe) => keys::names(recipe, ""),
+        _ => Vec::new(),
     }
-    all
-}
-
-/// Checks that every key is one that a recipe has.
-fn known(table: &Table) -> std::result::Result<(), String> {
-    let all = names(&example(), "");
-    let Some(unknown) = names(table, "").into_iter().find(|name| !all.contains(name)) else {
-        return Ok(());
-    };
-    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-    let likeness = |name: &&String| {
-        let whole = strsim::jaro_winkler(&unknown, name);
-        let key = strsim::jaro_winkler(&last(&unknown), &last(name));
-        ((whole.max(key)) * 1e6) as u64
-    };
-    let nearest = all.iter().max_by_key(likeness).map(String::as_str).unwrap_or_default();
-    Err(format!("unknown key {unknown}; the nearest is {nearest}"))
 }
 
 #[cfg(test)]

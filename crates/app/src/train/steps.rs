@@ -28,6 +28,40 @@ pub(super) struct Parts<'a> {
     pub schedule: &'a Schedule,
 }
 
+/// Seconds of one pass of the U-Net for a picture of a size in pixels.
+pub(crate) fn pass_seconds(base: &Base, unet: &UNet, size: usize, device: &Device) -> f64 {
+    let (text, vae) = (&base.configs().text, &base.configs().vae);
+    let side = size / vae.factor();
+    let zeros = |shape: [usize; 3]| vec![0.0; shape.iter().product()];
+    let latents = [side, side, vae.latent_channels];
+    let latents = engine::tensor(zeros(latents), [1, side, side, vae.latent_channels], device);
+    let context = [1, text.max_position_embeddings, text.hidden_size];
+    let context = engine::tensor(zeros(context), context, device);
+    let pass = || {
+        let start = std::time::Instant::now();
+        let latents = latents.clone();
+        engine::values(unet.forward(latents, &[0.0], &context, &mut diffusion::unet::Plain));
+        start.elapsed().as_secs_f64()
+    };
+    // The first pass of a small model is mostly the start of threads, the first on a card
+    // compiles what the others run.
+    let first = pass();
+    let warms_up = first < SHORT || *device != engine::cpu();
+    if warms_up { pass().min(pass()) } else { first }
+}
+
+/// Seconds under which a pass is timed again.
+const SHORT: f64 = 1.0;
+
+/// Passes of the U-Net for one sample that a whole training amounts to, pictures of the
+/// class included.
+pub(crate) fn passes(recipe: &Recipe) -> f64 {
+    let samples = (recipe.batch * recipe.accumulate) as f64;
+    let class = if recipe.prior_weight > 0.0 { recipe.prior_images } else { 0 };
+    let drawn = class::PASSES * class * (1 + recipe.concepts.len());
+    methods::passes(recipe) * samples * recipe.steps as f64 + drawn as f64
+}
+
 /// Times one pass of the U-Net and says how long the steps after `taken` will
 /// take, and so many pictures of the class before them.
 pub(super) fn time(
@@ -38,25 +72,8 @@ pub(super) fn time(
     class_pictures: usize,
     device: &Device,
 ) -> String {
-    let (text, vae) = (&base.configs().text, &base.configs().vae);
-    let side = recipe.size / vae.factor();
-    let zeros = |shape: [usize; 3]| vec![0.0; shape.iter().product()];
-    let latents = [side, side, vae.latent_channels];
-    let latents = engine::tensor(zeros(latents), [1, side, side, vae.latent_channels], device);
-    let context = [1, text.max_position_embeddings, text.hidden_size];
-    let context = engine::tensor(zeros(context), context, device);
-    let pass = || {
-        let plain = &mut diffusion::unet::Plain;
-        engine::values(unet.forward(latents.clone(), &[0.0], &context, plain))
-    };
-    if *device != engine::cpu() {
-        // The first pass on a card compiles what the others run.
-        pass();
-    }
-    let start = std::time::Instant::now();
-    pass();
     let samples = (recipe.batch * recipe.accumulate) as f64;
-    let pass = start.elapsed().as_secs_f64();
+    let pass = pass_seconds(base, unet, recipe.size, device);
     let step = pass * methods::passes(recipe) * samples;
     let left = recipe.steps.saturating_sub(taken) as f64;
     let steps = format!("about {} a step, {} in all", time_text(step), time_text(step * left));
@@ -117,6 +134,12 @@ impl Parts<'_> {
             self.checkpoint(trainer, dataset, logged)?;
             preview.masks(self, trainer, dataset, logged)?;
         }
+        self.finish(trainer, dataset, logged)
+    }
+
+    /// Writes what was learned.
+    pub fn finish(&self, trainer: &Trainer, dataset: &Dataset, logged: &mut Logged) -> Result<()> {
+        let outputs = &self.run.outputs;
         let adapter = self.adapter(trainer, dataset);
         adapter.save(&outputs.adapter)?;
         logged.event(&Event::Wrote(outputs.adapter.clone()));

@@ -21,17 +21,19 @@ pub struct Evaluate {
     images: Option<PathBuf>,
     /// Adapter to draw pictures with, which go into the folder --output too; those that are there
     /// are not drawn again
-    #[arg(long, value_name = "FILE", requires_all = ["base", "prompts"])]
+    #[arg(long, value_name = "FILE", requires = "prompts")]
     adapter: Option<PathBuf>,
     /// Folder of the photos that the thing was learned from
     #[arg(long, value_name = "DIR")]
     photos: PathBuf,
-    /// CLIP: a folder, a file (Hugging Face's or OpenAI's), or an id at the hub, such as
-    /// openai/clip-vit-base-patch32
+    /// CLIP: a folder, a file (Hugging Face's or OpenAI's), an id at the hub, such as
+    /// openai/clip-vit-base-patch32, or toybox, the one inside the program [default for pictures of
+    /// toybox, without --dino: toybox]
     #[arg(long, value_name = "DIR|FILE|ID")]
     clip: Option<PathBuf>,
-    /// DINO or DINOv2: a folder, a file (Hugging Face's or facebookresearch's), or an id at the
-    /// hub, such as facebook/dino-vits16
+    /// DINO or DINOv2: a folder, a file (Hugging Face's or facebookresearch's), an id at the
+    /// hub, such as facebook/dino-vits16, or toybox, a vision transformer inside the program
+    /// [default for pictures of toybox, without --clip: toybox]
     #[arg(long, value_name = "DIR|FILE|ID")]
     dino: Option<PathBuf>,
     /// What of a prompt T_CLIP compares with: omit leaves the thing out as ViCo does, class puts

@@ -19,7 +19,10 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("evaluate", &["engine", "diffusion", "formats", "images"]),
     ("app", &["builtin", "engine", "diffusion", "personalize", "evaluate", "formats", "images"]),
     ("cli", &["app"]),
-    ("toybox", &["app", "engine", "diffusion", "personalize", "formats", "images", "toyworld"]),
+    (
+        "toybox",
+        &["app", "engine", "diffusion", "personalize", "evaluate", "formats", "images", "toyworld"],
+    ),
 ];
 
 fn crates() -> PathBuf {

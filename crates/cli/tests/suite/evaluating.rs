@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::vico::{NO_TEXT, Place, Run, base, bytes};
 
-fn encoder(name: &str) -> String {
+pub fn encoder(name: &str) -> String {
     let path = golden::fixture("transformers").join(name).canonicalize().unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -18,7 +18,7 @@ fn evaluate(place: &Place, more: &[&str]) -> Run {
     place.run(&[&start[..], more].concat())
 }
 
-fn report(place: &Place, folder: &str) -> Value {
+pub fn report(place: &Place, folder: &str) -> Value {
     serde_json::from_slice(&bytes(place.path(folder).join("scores.json"))).unwrap()
 }
 
@@ -77,6 +77,48 @@ fn pictures_of_an_adapter_are_drawn_once_and_scored() {
     let again = report(&place, "again");
     let prompt = &again["scores"]["methods"][0]["concepts"][0]["prompts"][0];
     assert_eq!(prompt["compared_with"], "a toy in the snow");
+}
+
+/// The names of the encoders that a report was made with.
+fn encoders(report: &Value) -> Vec<&str> {
+    let all = report["scores"]["encoders"].as_array().unwrap();
+    all.iter().map(|encoder| encoder["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_encoders_inside_judge_what_the_model_inside_drew() {
+    const INSIDE: [&str; 2] = ["toybox CLIP ViT-Ti/8", "toybox ViT-Ti/8"];
+    let place = Place::new();
+    let train = ["train", "photos", "--init-word", "ball", "--steps", "1", "--batch", "1"];
+    place.run(&[&train[..], &["--output", "adapter.safetensors"]].concat()).done();
+    fs::write(place.path("prompts.txt"), "a {} in the snow\na {} on the beach\n").unwrap();
+    let start = ["evaluate", "--photos", "photos"];
+    let drawn = ["--adapter", "adapter.safetensors", "--prompts", "prompts.txt", "--steps", "2"];
+    let said = place.run(&[&start[..], &drawn, &["--samples", "2"]].concat()).done().said();
+    for word in ["its own encoders", "judged by toybox CLIP ViT-Ti/8 ", ", toybox ViT-Ti/8 "] {
+        assert!(said.contains(word), "\"{word}\" in:\n{said}");
+    }
+    let first = report(&place, "evaluation");
+    assert_eq!(encoders(&first), INSIDE);
+    let overall = first["scores"]["methods"][0]["overall"].as_object().unwrap();
+    assert_eq!(overall.len(), 5, "every metric: {overall:?}");
+    let page = fs::read_to_string(place.path("evaluation/report.html")).unwrap();
+    assert!(INSIDE.iter().all(|name| page.contains(name)));
+
+    // Found again, they tell whose they are. The encoders can be named, too.
+    let again = [&start[..], &["--images", "evaluation/pictures", "--output", "again"]].concat();
+    place.run(&again).done();
+    let named = ["--clip", "toybox", "--dino", "toybox"];
+    let said = place.run(&[&again[..], &named].concat()).done().said();
+    assert!(!said.contains("mean little"), "{said}");
+    assert_eq!(report(&place, "again")["scores"]["methods"], first["scores"]["methods"]);
+
+    foreign(&place, "flat", 2);
+    let other = ["--images", "flat", "--prompt", "a dog", "--output", "other"];
+    let said = place.run(&[&start[..], &other, &named[..2]].concat()).done().said();
+    assert!(said.contains("mean little") && said.contains("T_CLIP"), "{said}");
+    assert_eq!(encoders(&report(&place, "other")), INSIDE[..1]);
+    place.run(&[&start[..], &other].concat()).failed(2, &["no encoder", "toybox"]);
 }
 
 /// Pictures of another program, which tell nothing.

@@ -2,6 +2,7 @@
 
 mod ablations;
 mod architecture;
+mod benchmarking;
 mod demo;
 mod devices;
 mod documents;

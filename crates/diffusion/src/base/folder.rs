@@ -21,9 +21,10 @@ pub type Inside = &'static [(&'static str, &'static [u8])];
 
 /// A model's folder.
 #[derive(Clone, Copy)]
-pub(super) enum Folder<'a> {
+pub enum Folder<'a> {
+    /// On disk.
     Disk(&'a Path),
-    /// With the name that errors give it.
+    /// Part of the program, with the name that errors give it.
     Inside(&'a Path, Inside),
 }
 
@@ -37,7 +38,7 @@ impl<'a> Folder<'a> {
 
     /// The paths of the files in its own subfolders, and of the few beside these that
     /// belong to a model.
-    pub fn files(self) -> io::Result<Vec<String>> {
+    pub(super) fn files(self) -> io::Result<Vec<String>> {
         let folder = match self {
             Self::Disk(folder) => folder,
             Self::Inside(_, files) => {
@@ -65,7 +66,7 @@ impl<'a> Folder<'a> {
     }
 
     /// Copies a file to another place, whole or not at all.
-    pub fn copy(self, name: &str, to: &Path) -> Result<()> {
+    pub(super) fn copy(self, name: &str, to: &Path) -> Result<()> {
         let write = |out: &mut dyn io::Write| match self {
             Self::Disk(folder) => {
                 io::copy(&mut std::fs::File::open(folder.join(name))?, out).map(drop)
@@ -81,7 +82,8 @@ impl<'a> Folder<'a> {
         files.iter().find(|(path, _)| *path == name).map(|(_, bytes)| *bytes)
     }
 
-    fn has(self, name: &str) -> bool {
+    /// Whether there is a file of this name.
+    pub fn has(self, name: &str) -> bool {
         match self {
             Self::Disk(folder) => folder.join(name).is_file(),
             Self::Inside(_, files) => Self::find(files, name).is_some(),
@@ -89,7 +91,10 @@ impl<'a> Folder<'a> {
     }
 
     /// A text of at most `limit` bytes.
-    fn text(self, name: &str, limit: u64) -> Result<String> {
+    ///
+    /// # Errors
+    /// If it is not there, longer, or no UTF-8.
+    pub fn text(self, name: &str, limit: u64) -> Result<String> {
         let wrong = |found: String, expected: &str| Error::Config {
             path: self.path().join(name),
             key: "the file".into(),
@@ -116,6 +121,10 @@ impl<'a> Folder<'a> {
         String::from_utf8(bytes).map_err(|_| wrong("not UTF-8".into(), "text"))
     }
 
+    /// A JSON file and its path.
+    ///
+    /// # Errors
+    /// If it is not there, too long, or no JSON.
     pub fn json(self, name: &str) -> Result<(Value, PathBuf)> {
         let text = self.text(name, JSON_LIMIT)?;
         let path = self.path().join(name);
@@ -130,7 +139,11 @@ impl<'a> Folder<'a> {
         }
     }
 
-    fn tensors(self, name: &str) -> Result<TensorFile> {
+    /// A file of weights.
+    ///
+    /// # Errors
+    /// If it is not there or damaged.
+    pub fn tensors(self, name: &str) -> Result<TensorFile> {
         let path = self.path().join(name);
         Ok(match self {
             Self::Inside(_, files) if let Some(bytes) = Self::find(files, name) => {

@@ -6,9 +6,7 @@ mod refuse;
 mod save;
 mod single;
 
-pub use folder::{Inside, RECOMMENDED};
-
-use folder::Folder;
+pub use folder::{Folder, Inside, RECOMMENDED};
 
 use std::{
     path::{Path, PathBuf},

@@ -1,32 +1,13 @@
 //! What an encoder is like: its sizes from the shapes in its file, the rest from the
 //! `config.json` beside it, or as its family has it.
 
-use std::{fs, io::Read, path::Path};
+use std::path::Path;
 
 use diffusion::config::TextConfig;
 use serde_json::Value;
 
 use super::{Family, names::Layout, positions::Interpolation, vit::VitConfig, weights::Weights};
 use crate::{Error, Result};
-
-/// The most a JSON file may hold.
-const JSON_LIMIT: u64 = 1 << 20;
-
-/// A JSON file of a folder, if it is there.
-///
-/// # Errors
-/// If it cannot be read, is too long or no JSON.
-pub(super) fn json(folder: &Path, name: &str) -> Result<Option<Value>> {
-    let path = folder.join(name);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let mut text = String::new();
-    let read = fs::File::open(&path).and_then(|f| f.take(JSON_LIMIT).read_to_string(&mut text));
-    read.map_err(|e| Error::encoder(&path, format!("cannot be read: {e}")))?;
-    let value = serde_json::from_str(&text);
-    value.map(Some).map_err(|e| Error::encoder(&path, format!("is no JSON: {e}")))
-}
 
 /// Values of one tower that its weights do not tell.
 struct Settings {

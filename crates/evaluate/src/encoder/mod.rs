@@ -12,16 +12,19 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
+use diffusion::base::{Folder, Inside};
 use engine::{Device, Tensor};
 use formats::TensorFile;
 use images::Picture;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
-use names::Layout;
+pub use names::{Layout, Place};
+pub use positions::Interpolation;
 pub use preprocess::{Crop, Preprocess, Resample, Resize};
-use text::TextTower;
-use vit::Vit;
+pub use text::TextTower;
+use text::{MERGES, Texts};
+pub use vit::{Vit, VitConfig};
 use weights::Weights;
 
 /// Names of the file of weights in a folder, the best first.
@@ -31,7 +34,10 @@ pub const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 pub const CONFIG: &str = "config.json";
 
 /// Files of a folder that are read where there are any.
-pub const OPTIONAL: [&str; 2] = ["preprocessor_config.json", "merges.txt"];
+pub const OPTIONAL: [&str; 2] = [PREPROCESSOR, MERGES];
+
+/// Where a folder says how pictures are made ready.
+const PREPROCESSOR: &str = "preprocessor_config.json";
 
 /// Which training an encoder comes from.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -81,11 +87,23 @@ pub struct Description {
     pub preprocess: Preprocess,
 }
 
+/// Digits of a fingerprint, of the 64.
+const FINGERPRINT: usize = 12;
+
+impl Description {
+    /// Its name with the beginning of its file's SHA-256: scores of two encoders are
+    /// never comparable, whatever they are called.
+    pub fn fingerprint(&self) -> String {
+        let Self { name, sha256, .. } = self;
+        format!("{name} {}", sha256.get(..FINGERPRINT).unwrap_or(sha256))
+    }
+}
+
 /// An encoder, ready to use.
 pub struct Encoder {
     description: Description,
     vit: Vit,
-    text: Option<TextTower>,
+    text: Option<Texts>,
 }
 
 /// Pictures in one pass.
@@ -99,15 +117,38 @@ impl Encoder {
     /// If files are missing or damaged, or hold something else.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
         let (file, folder) = locate(path)?;
-        let weights = Weights::new(TensorFile::open(file)?, device)?;
+        let folder = folder.as_deref().map(Folder::Disk);
+        Self::read(TensorFile::open(file)?, folder, None, device)
+    }
+
+    /// Opens a folder that is part of the program; its name stands for its path, and for
+    /// the family in the encoder's name.
+    ///
+    /// # Errors
+    /// As [`Encoder::open`].
+    pub fn inside(name: &str, files: Inside, device: &Device) -> Result<Self> {
+        let folder = Folder::Inside(Path::new(name), files);
+        Self::read(folder.tensors(WEIGHTS[0])?, Some(folder), Some(name), device)
+    }
+
+    fn read(
+        file: TensorFile,
+        folder: Option<Folder>,
+        name: Option<&str>,
+        device: &Device,
+    ) -> Result<Self> {
+        let weights = Weights::new(file, device)?;
         // A file under its authors' own names has no configuration: what lies beside it
         // belongs to another.
         let hugging = !matches!(
             weights.layout(),
             Layout::OpenAiClip | Layout::FacebookDino | Layout::FacebookDinov2
         );
-        let folder = folder.as_deref().filter(|_| hugging);
-        let read = |name: &str| folder.map_or(Ok(None), |folder| config::json(folder, name));
+        let folder = folder.filter(|_| hugging);
+        let read = |name: &str| {
+            let folder = folder.filter(|folder| folder.has(name));
+            folder.map(|folder| folder.json(name).map(|(json, _)| json)).transpose()
+        };
         let config = read(CONFIG)?;
         let family = match weights.layout() {
             Layout::HuggingFaceClip | Layout::OpenAiClip => Family::Clip,
@@ -115,29 +156,24 @@ impl Encoder {
             Layout::HuggingFaceDinov2 | Layout::FacebookDinov2 => Family::Dinov2,
         };
         let vit = Vit::build(config::vit(&weights, family, config.as_ref())?, &weights)?;
-        let own = Preprocess::of(family, vit.config().patch * vit.config().grid);
-        let preprocess = match read(OPTIONAL[0])? {
-            Some(json) => Preprocess::from_json(&json, &own)
-                .map_err(|what| Error::encoder(weights.file().path(), what))?,
+        let VitConfig { width, patch, grid, .. } = *vit.config();
+        let wrong = |what| Error::encoder(weights.file().path(), what);
+        let own = Preprocess::of(family, patch * grid);
+        let preprocess = match read(PREPROCESSOR)? {
+            Some(json) => Preprocess::from_json(&json, &own).map_err(wrong)?,
             None => own,
         };
-        preprocess
-            .check(vit.config().patch)
-            .map_err(|what| Error::encoder(weights.file().path(), what))?;
+        preprocess.check(patch).map_err(wrong)?;
         let text = match family {
             Family::Clip => {
                 let config = config::text(&weights, config.as_ref())?;
-                Some(TextTower::build(&config, &weights, folder)?)
+                Some(Texts::build(&config, &weights, folder)?)
             }
             _ => None,
         };
+        let name = name.unwrap_or_else(|| family.name());
         let description = Description {
-            name: format!(
-                "{} ViT-{}/{}",
-                family.name(),
-                size(vit.config().width),
-                vit.config().patch
-            ),
+            name: format!("{name} ViT-{}/{patch}", size(width)),
             family,
             file: weights.file().path().to_owned(),
             sha256: weights.file().sha256()?,
@@ -170,7 +206,7 @@ impl Encoder {
     /// If the encoder has no text tower.
     pub fn texts(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
         match &self.text {
-            Some(tower) => tower.features(texts),
+            Some(own) => own.features(texts),
             None => Err(Error::encoder(
                 &self.description.file,
                 format!("{} knows no texts: use a CLIP", self.description.name),

@@ -1,7 +1,7 @@
 //! The names that published files have for the weights of an encoder.
 //!
-//! Ours are those of [`Vit`](super::vit::Vit), and transformers' for the text tower. A
-//! star stands for the number of a layer.
+//! Ours are those of [`Vit`](super::Vit), and transformers' for the text tower. A star
+//! stands for the number of a layer.
 
 /// How the weights of a file are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

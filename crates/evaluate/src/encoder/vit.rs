@@ -48,7 +48,7 @@ impl VitConfig {
 }
 
 /// Pictures in, the class token's features out.
-pub(super) struct Vit {
+pub struct Vit {
     config: VitConfig,
     class: Tensor<2>,
     /// The class token's first, then the patches' row by row.
@@ -74,7 +74,7 @@ struct Layer {
 }
 
 impl Vit {
-    /// Builds the encoder from weights under the names of [`super::names`].
+    /// Builds the encoder from weights under our names (see [`Layout`](super::Layout)).
     pub fn build<S: WeightSource>(config: VitConfig, source: &S) -> Result<Self, S::Error> {
         let VitConfig { width, grid, epsilon, .. } = config;
         let norm = |name: &str| source.layer_norm(name, width, epsilon);
@@ -95,10 +95,13 @@ impl Vit {
         })
     }
 
+    /// What it is like.
     pub fn config(&self) -> &VitConfig {
         &self.config
     }
 
+    /// Features of pictures, not brought to any length.
+    ///
     /// # Shapes
     /// `pixels [batch, 3, height, width]` row-major, sides multiples of the patch's;
     /// result `[batch, features]`.

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use images::{Filter, jpeg, read_photo, resize};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Report, best, metrics};
+use super::{Report, best, metrics, runs};
 use crate::{
     Result,
     scores::{ConceptScores, Metric, PromptScores, Scores, Summary},
@@ -15,6 +15,9 @@ use crate::{
 
 /// Pixels along the longer side of a picture on the page.
 const SIDE: usize = 160;
+
+/// The same for a sheet of masks.
+const WIDE: usize = 640;
 
 /// Quality of their JPEG, of 100.
 const QUALITY: u8 = 80;
@@ -47,6 +50,8 @@ pub fn html(report: &Report) -> Result<String> {
                 p.lead { (subject(report)) }
                 (overall(scores))
                 (meaning(scores))
+                (runs::costs(report))
+                (runs::curves(report))
                 @for concept in concepts { (concept) }
                 h2 { "How it came about" }
                 (recipe(report))
@@ -127,7 +132,7 @@ fn cell(estimate: Option<&Estimate>, top: Option<f64>) -> Markup {
             span.mean { (three(estimate.mean)) @if is_best { span aria-label="best" { " ★" } } }
             @if let Some(error) = estimate.standard_error { " " small { "± " (three(error)) } }
             @if let Some([low, high]) = estimate.interval {
-                br; small { (three(low)) "–" (three(high)) }
+                br; small { (three(low)) " to " (three(high)) }
             }
         }
     }
@@ -184,6 +189,7 @@ fn concept(report: &Report, index: usize) -> Result<Markup> {
     let metrics = metrics(scores);
     let prompts = (0..concept.prompts.len()).map(|prompt| sheet(report, &methods, prompt));
     let prompts = prompts.collect::<Result<Vec<_>>>()?;
+    let masks = masks(report, index)?;
     Ok(html! {
         section {
             h2 { (concept.name) }
@@ -204,6 +210,7 @@ fn concept(report: &Report, index: usize) -> Result<Markup> {
                 }
             }
             @for prompt in prompts { (prompt) }
+            (masks)
         }
     })
 }
@@ -267,11 +274,35 @@ fn sheet(report: &Report, methods: &[(&str, &ConceptScores)], prompt: usize) -> 
     })
 }
 
-/// A picture on the page itself, made small.
+/// What each method took for the object.
+fn masks(report: &Report, concept: usize) -> Result<Markup> {
+    let runs = report.runs.iter().filter(|run| run.concept == concept);
+    let shown =
+        runs.filter_map(|run| Some((&report.study.methods[run.method], run.masks.as_ref()?)));
+    let masks = shown.map(|(method, path)| Ok((method, small(path, "masks", None, WIDE)?)));
+    let masks = masks.collect::<Result<Vec<_>>>()?;
+    Ok(html! {
+        @if !masks.is_empty() {
+            details {
+                summary { "What was taken for the object" }
+                div.strips.masks {
+                    @for (method, picture) in masks { div { h4 { (method) } (picture) } }
+                }
+            }
+        }
+    })
+}
+
+/// A picture on the page itself.
 fn picture(path: &Path, what: &str, caption: Option<&str>) -> Result<Markup> {
+    small(path, what, caption, SIDE)
+}
+
+/// A picture on the page itself, at most so many pixels wide and high.
+fn small(path: &Path, what: &str, caption: Option<&str>, most: usize) -> Result<Markup> {
     let picture = read_photo(path)?;
     let (width, height) = (picture.width(), picture.height());
-    let share = (SIDE as f64 / width.max(height) as f64).min(1.0);
+    let share = (most as f64 / width.max(height) as f64).min(1.0);
     let side = |old: usize| ((old as f64 * share).round() as usize).max(1);
     let small = resize(&picture, side(width), side(height), Filter::Lanczos);
     let data = format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg(&small, QUALITY)));

@@ -1,6 +1,8 @@
 //! What a study came to, for eyes and for programs.
 
+mod chart;
 mod html;
+mod runs;
 mod table;
 
 use std::{collections::BTreeMap, path::Path};
@@ -13,6 +15,7 @@ use crate::{
 };
 
 pub use html::html;
+pub use runs::{Curve, Run};
 pub use table::lines;
 
 /// A study with its scores and how they came about: all that a report shows.
@@ -30,6 +33,9 @@ pub struct Report {
     pub study: Study,
     /// The scores.
     pub scores: Scores,
+    /// How the pictures came about, if that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Run>,
 }
 
 impl Report {
@@ -40,8 +46,7 @@ impl Report {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let json = serde_json::to_string_pretty(self)
             .map_err(|e| Error::encoder(folder.join(JSON), format!("cannot be written: {e}")))?;
-        let files =
-            [(JSON, json.into_bytes()), (CSV, csv(&self.scores)), (HTML, html(self)?.into())];
+        let files = [(JSON, json.into_bytes()), (CSV, csv(self)), (HTML, html(self)?.into())];
         for (name, bytes) in files {
             formats::atomic_write(folder.join(name), |file| file.write_all(&bytes))?;
         }
@@ -57,10 +62,10 @@ pub const CSV: &str = "scores.csv";
 pub const HTML: &str = "report.html";
 
 /// One line a score: of each method overall, of each of its concepts, their prompts and
-/// their samples.
-pub fn csv(scores: &Scores) -> Vec<u8> {
-    let mut lines = Lines::new();
-    for MethodScores { method, overall, concepts } in &scores.methods {
+/// their samples; and one for each cost of a run.
+pub fn csv(report: &Report) -> Vec<u8> {
+    let mut lines = Lines::new(&report.scores);
+    for MethodScores { method, overall, concepts } in &report.scores.methods {
         lines.estimates(["overall", method, "", ""], overall);
         for ConceptScores { concept, overall, prompts, .. } in concepts {
             lines.estimates(["concept", method, concept, ""], overall);
@@ -69,29 +74,40 @@ pub fn csv(scores: &Scores) -> Vec<u8> {
                 for SampleScores { file, scores } in samples {
                     for (metric, mean) in scores {
                         let file = file.display().to_string();
-                        let value = [metric.name(), &mean.to_string(), "", "", "", "1"];
+                        let encoder = lines.encoder(*metric);
+                        let value = [metric.name(), &mean.to_string(), "", "", "", "1", &encoder];
                         lines.put(&["sample", method, concept, prompt, &file], &value);
                     }
                 }
             }
         }
     }
+    let Report { study, runs, .. } = report;
+    for run in runs {
+        let (method, concept) = (&study.methods[run.method], &study.concepts[run.concept].name);
+        for cost in &runs::COSTS {
+            let Some(value) = (cost.of)(run) else { continue };
+            let value = [cost.name, &value.to_string(), "", "", "", "1", ""];
+            lines.put(&["run", method, concept, "", ""], &value);
+        }
+    }
     lines.text
 }
 
 /// Lines of a CSV (RFC 4180, but for line feeds alone at their ends).
-struct Lines {
+struct Lines<'a> {
+    scores: &'a Scores,
     writer: csv_core::Writer,
     text: Vec<u8>,
 }
 
 /// What the columns are: what is scored, and its score.
 const WHAT: [&str; 5] = ["level", "method", "concept", "prompt", "file"];
-const SCORE: [&str; 6] = ["metric", "mean", "standard_error", "low", "high", "count"];
+const SCORE: [&str; 7] = ["metric", "mean", "standard_error", "low", "high", "count", "encoder"];
 
-impl Lines {
-    fn new() -> Self {
-        let mut lines = Self { writer: csv_core::Writer::new(), text: Vec::new() };
+impl<'a> Lines<'a> {
+    fn new(scores: &'a Scores) -> Self {
+        let mut lines = Self { scores, writer: csv_core::Writer::new(), text: Vec::new() };
         lines.put(&WHAT, &SCORE);
         lines
     }
@@ -102,13 +118,17 @@ impl Lines {
             let [low, high] = [0, 1].map(|end| estimate.interval.map(|interval| interval[end]));
             let numbers = [Some(estimate.mean), estimate.standard_error, low, high].map(number);
             let [mean, error, low, high] = &numbers;
-            let count = estimate.count.to_string();
-            let score = [metric.name(), mean, error, low, high, &count];
+            let (count, encoder) = (estimate.count.to_string(), self.encoder(*metric));
+            let score = [metric.name(), mean, error, low, high, &count, &encoder];
             self.put(&[level, method, concept, prompt, ""], &score);
         }
     }
 
-    fn put(&mut self, what: &[&str; 5], score: &[&str; 6]) {
+    fn encoder(&self, metric: Metric) -> String {
+        self.scores.encoder(metric).fingerprint()
+    }
+
+    fn put(&mut self, what: &[&str; 5], score: &[&str; 7]) {
         for (i, field) in what.iter().chain(score).enumerate() {
             // A quoted field is at most twice as long, with a quote at either end and what
             // separates it from the one before.

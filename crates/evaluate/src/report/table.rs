@@ -1,10 +1,11 @@
 //! A table for terminals.
 
 use super::{best, metrics};
-use crate::{scores::Scores, statistics::Estimate};
+use crate::{encoder::Description, scores::Scores, statistics::Estimate};
 
 /// A row for each method, and one for the photos among themselves: means with their
-/// standard errors, the best of each column with a star.
+/// standard errors, the best of each column with a star. The last line names the
+/// encoders.
 pub fn lines(scores: &Scores) -> Vec<String> {
     let metrics = metrics(scores);
     let heading = metrics.iter().map(|metric| metric.name().to_owned());
@@ -27,7 +28,9 @@ pub fn lines(scores: &Scores) -> Vec<String> {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    rows.iter().map(line).collect()
+    let encoders: Vec<String> = scores.encoders.iter().map(Description::fingerprint).collect();
+    let judges = format!("judged by {}", encoders.join(", "));
+    rows.iter().map(line).chain([judges]).collect()
 }
 
 fn cell(estimate: &Estimate, top: Option<f64>) -> String {

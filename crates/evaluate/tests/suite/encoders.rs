@@ -132,7 +132,7 @@ fn what_is_no_encoder_is_refused_with_advice() {
         (r#"{"vision_config": {"num_attention_heads": 5}}"#, "num_attention_heads"),
         (r#"{"vision_config": {"hidden_act": "relu"}}"#, "quick_gelu or gelu"),
         (r#"{"text_config": {"layer_norm_eps": 7}}"#, "layer_norm_eps"),
-        ("{", "no JSON"),
+        ("{", "not JSON"),
     ] {
         write("config.json", config);
         let refused = refusal(dir.path());

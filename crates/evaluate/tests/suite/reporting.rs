@@ -75,6 +75,7 @@ fn report(folder: &Path) -> Report {
         seconds: BTreeMap::from([("encoding".into(), 1.25)]),
         study,
         scores,
+        runs: Vec::new(),
     }
 }
 
@@ -106,7 +107,14 @@ fn numbers_are_the_same_in_every_form() {
     let expected = format!("overall,vico,,,,I_CLIP,{mean},");
     assert!(table.lines().any(|line| line.starts_with(&expected)), "{expected} in\n{table}");
     let shown = lines(&report.scores);
-    assert!(shown[1].starts_with("vico") && shown.len() == 4, "{shown:?}");
+    assert!(shown[1].starts_with("vico") && shown.len() == 5, "{shown:?}");
+    let used = report.scores.encoders.iter().map(|e| format!("{} {}", e.name, &e.sha256[..12]));
+    let used: Vec<String> = used.collect();
+    assert_eq!(shown[4], format!("judged by {}", used.join(", ")));
+    for (metric, encoder) in [("I_CLIP", &used[0]), ("T_CLIP", &used[0]), ("I_DINO", &used[1])] {
+        let mut rows = table.lines().filter(|line| line.contains(&format!(",{metric},")));
+        assert!(rows.all(|line| line.ends_with(&format!(",{encoder}"))), "{metric} in\n{table}");
+    }
     let mean = mean.as_f64().unwrap();
     assert!(shown[1].contains(&format!("{mean:.4} ±")), "{mean} in {shown:?}");
 }
@@ -114,7 +122,7 @@ fn numbers_are_the_same_in_every_form() {
 #[test]
 fn a_csv_quotes_what_needs_it() {
     let dir = tempfile::tempdir().unwrap();
-    let table = String::from_utf8(evaluate::report::csv(&report(dir.path()).scores)).unwrap();
+    let table = String::from_utf8(evaluate::report::csv(&report(dir.path()))).unwrap();
     let quoted = "\"a * <b>\"\"bold\"\"</b>, & \"\"more\"\"\nthere\"";
     assert!(table.contains(&format!("prompt,vico,duck <script>,{quoted},,I_CLIP,")), "{table}");
     assert!(table.starts_with("level,method,concept,prompt,file,metric,mean,standard_error,low,"));

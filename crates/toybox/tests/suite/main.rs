@@ -1,5 +1,6 @@
 //! The training program on a model that is small enough for a test.
 
+mod encoders;
 mod exporting;
 mod learning;
 mod small;
