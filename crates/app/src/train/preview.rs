@@ -60,9 +60,9 @@ impl Preview {
         for prompt in &parts.run.outputs.preview_prompts {
             let job = Job::new(prompt, parts.run.recipe.size);
             let method = trainer.method.as_ref();
-            let prompts = job.prompts(parts.tokenizer, parts.placeholder(method), false)?;
+            let prompts = job.prompts(parts.tokenizer, Some(parts.placeholder(method)), false)?;
             let mut watch = Collect { events: logged, drawn: Vec::new() };
-            generate(&model, method, &job, &prompts, sources, Start::Noise, &mut watch)?;
+            generate(&model, Some(method), &job, &prompts, sources, Start::Noise, &mut watch)?;
             rows.push((prompt.clone(), watch.drawn));
         }
         let step = trainer.steps();
