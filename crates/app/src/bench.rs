@@ -35,7 +35,7 @@ pub struct Options {
 pub struct Measured {
     /// Version of the program.
     pub version: &'static str,
-    /// Instructions and threads in use.
+    /// Instructions and threads in use, or the device.
     pub features: String,
     /// Picture side, pixels.
     pub size: usize,
@@ -91,7 +91,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     bench.parts(&parts)?;
     Ok(Measured {
         version: VERSION,
-        features: engine::features(),
+        features: compute.description(),
         size,
         loading,
         cases: bench.cases,

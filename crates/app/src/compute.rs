@@ -1,18 +1,23 @@
+mod device;
+
 use std::{path::Path, str::FromStr};
 
 use diffusion::{Base, weights::Count};
 use engine::{
     Device,
+    device::{Found, Kind},
     nn::{Convolutions, Precision},
 };
 use personalize::FrozenWeights;
+
+pub(crate) use device::tested;
 
 use crate::{Error, Events, Result, estimate::size_text};
 
 /// Where and how a command computes.
 #[derive(Clone, Debug)]
 pub struct Compute {
-    device: Device,
+    found: Found,
     /// How the frozen weights are kept.
     weights: FrozenWeights,
     /// Their precision, if it was named.
@@ -87,11 +92,25 @@ impl Compute {
         let weights =
             FrozenWeights { precision: precision.unwrap_or_default(), ..Default::default() };
         let memory = memory.map(|Bytes(bytes)| bytes);
-        Ok(Self { device: engine::cpu(), weights, precision, memory })
+        let found = engine::device::device(Kind::Cpu, 0).map_err(usage)?;
+        Ok(Self { found, weights, precision, memory })
     }
 
     pub(crate) fn device(&self) -> &Device {
-        &self.device
+        &self.found.device
+    }
+
+    /// What computes, in a line for reports.
+    pub(crate) fn description(&self) -> String {
+        match self.card() {
+            None => self.found.description.clone(),
+            Some(card) => format!("{} ({})", card.name(), card.description),
+        }
+    }
+
+    /// The device, if it is another than the processor.
+    pub(crate) fn card(&self) -> Option<&Found> {
+        (self.found.kind != Kind::Cpu).then_some(&self.found)
     }
 
     /// How the frozen weights are kept.
@@ -102,7 +121,7 @@ impl Compute {
     /// Opens a model: a path, or the name of the one inside the program, which a file of
     /// that name does not hide (`./toybox` is a path).
     pub(crate) fn base(&self, path: &Path) -> Result<Base> {
-        let device = &self.device;
+        let device = self.device();
         let inside = path == Path::new(builtin::TOYBOX_NAME);
         Ok(self.keep(if inside {
             Base::inside(builtin::TOYBOX_NAME, builtin::TOYBOX, device)?
@@ -113,7 +132,7 @@ impl Compute {
 
     /// The same model, its weights kept this way.
     pub(crate) fn keep(&self, base: Base) -> Base {
-        base.kept(&self.weights.on(&self.device))
+        base.kept(&self.weights.on(self.device()))
     }
 
     /// The fastest way of keeping the frozen weights with which a run fits
@@ -143,11 +162,45 @@ impl Compute {
         Ok(way)
     }
 
-    /// The way that a picture or a recipe tells, unless something was typed.
-    pub(crate) fn recorded(&self, recorded: FrozenWeights) -> Self {
+    /// The way that a picture or a recipe tells, unless something was typed or this is
+    /// another kind of device.
+    ///
+    /// # Errors
+    /// If it was in bf16, which this device does not compute in, and nothing was typed.
+    pub(crate) fn recorded(&self, recorded: FrozenWeights) -> Result<Self> {
         let typed = self.precision.is_some() || self.memory.is_some();
-        let weights = if typed { self.weights } else { recorded };
-        Self { weights, ..self.clone() }
+        if !typed && recorded.precision == Precision::Bf16 && self.card().is_some() {
+            return Err(Error::Usage(format!(
+                "the frozen model was kept in bf16, which {} does not compute in: add --precision \
+                 f32, or leave --device out",
+                self.found.name()
+            )));
+        }
+        let same = recorded.device == self.weights.device;
+        let weights = if typed || !same { self.weights } else { recorded };
+        Ok(Self { weights, ..self.clone() })
+    }
+
+    /// The way of a picture that is drawn again, see [`Compute::recorded`]; says if it
+    /// was drawn on another kind of device.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn redrawing(
+        &self,
+        recorded: FrozenWeights,
+        events: &mut dyn Events,
+    ) -> Result<Self> {
+        let way = self.recorded(recorded)?;
+        if recorded.device != way.weights.device {
+            events.note(format!(
+                "the picture was drawn with {}, and is drawn again with {}: alike, but not to \
+                 the same bytes",
+                recorded.description(),
+                way.weights.description()
+            ));
+        }
+        Ok(way)
     }
 
     /// The way in which a run that goes on kept its frozen weights.
@@ -160,6 +213,13 @@ impl Compute {
         total: impl Fn(&Self) -> u64,
         events: &mut dyn Events,
     ) -> Result<Self> {
+        if recorded.device != self.weights.device {
+            return Err(Error::Usage(format!(
+                "a resumed run goes on where it began: add --device {}, or start a new run in \
+                 another --run-dir",
+                recorded.device
+            )));
+        }
         let precision = Some(self.precision.unwrap_or(recorded.precision));
         let way = Self { weights: recorded, precision, ..self.clone() };
         let typed = way.fitted(total, events)?;
@@ -175,7 +235,7 @@ impl Compute {
 
     /// Bytes that frozen weights take.
     pub(crate) fn frozen_bytes(&self, count: Count) -> u64 {
-        let FrozenWeights { precision, convolutions } = self.weights;
+        let FrozenWeights { precision, convolutions, .. } = self.weights;
         let bytes = match precision {
             Precision::F32 => 4,
             Precision::Bf16 => 2,
@@ -185,12 +245,16 @@ impl Compute {
     }
 }
 
-/// Every way of keeping frozen weights, the fastest of each precision first. In
-/// bf16 nothing is faster than F(2x2).
+/// Every way in which the processor keeps frozen weights, the fastest of each precision
+/// first. In bf16 nothing is faster than F(2x2).
 const WAYS: [FrozenWeights; 5] = [
-    FrozenWeights { precision: Precision::F32, convolutions: Convolutions::Fast },
-    FrozenWeights { precision: Precision::F32, convolutions: Convolutions::Balanced },
-    FrozenWeights { precision: Precision::F32, convolutions: Convolutions::Compact },
-    FrozenWeights { precision: Precision::Bf16, convolutions: Convolutions::Balanced },
-    FrozenWeights { precision: Precision::Bf16, convolutions: Convolutions::Compact },
+    way(Precision::F32, Convolutions::Fast),
+    way(Precision::F32, Convolutions::Balanced),
+    way(Precision::F32, Convolutions::Compact),
+    way(Precision::Bf16, Convolutions::Balanced),
+    way(Precision::Bf16, Convolutions::Compact),
 ];
+
+const fn way(precision: Precision, convolutions: Convolutions) -> FrozenWeights {
+    FrozenWeights { precision, convolutions, device: Kind::Cpu }
+}

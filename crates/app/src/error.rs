@@ -37,6 +37,9 @@ pub enum Error {
         /// Why, and what to do.
         what: String,
     },
+    /// A device that fails, or computes otherwise than the processor.
+    #[error("{0}")]
+    Device(String),
     /// The machine has too little memory for the run.
     #[error("{0}")]
     Memory(String),

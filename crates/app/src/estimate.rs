@@ -1,7 +1,7 @@
 //! Memory, before long work starts.
 
 use diffusion::Base;
-use engine::nn::Precision;
+use engine::{nn::Precision, ops};
 use personalize::Recipe;
 
 use crate::{Compute, Error, Result};
@@ -30,11 +30,14 @@ impl Memory {
             Precision::Bf16 => BLOCK_INPUTS / 2,
         };
         let tensors = recipe.batch * (inputs + TAPE);
+        let size = (recipe.size, recipe.size);
+        let scores = scores(compute, base, size, recipe.batch);
+        let scores = SCORES_OF_TAPE * scores + SCORES_OF_PART * scores.min(MOST_SCORES);
         let gradients = if recipe.accumulate > 1 { 2 } else { 1 };
         Self {
             frozen: compute.frozen_bytes(counts.text) + compute.frozen_bytes(counts.unet),
             learned: (3 + gradients) * F32 * learned as u64,
-            activations: with_resting(tensors as u64 * widest(base, recipe.size, recipe.size)),
+            activations: with_resting(tensors as u64 * widest(base, size)) + scores,
         }
     }
 
@@ -44,15 +47,16 @@ impl Memory {
         base: &Base,
         learned: usize,
         batch: usize,
-        (width, height): (usize, usize),
+        size: (usize, usize),
     ) -> Self {
         let counts = base.parameters();
         let [text, unet, vae] =
             [counts.text, counts.unet, counts.vae].map(|count| compute.frozen_bytes(count));
         // With guidance each picture is two samples; pictures are decoded one by one.
-        let pass = (2 * batch * PASS) as u64 * widest(base, width, height);
+        let scores = scores(compute, base, size, 2 * batch).min(MOST_SCORES) * SCORES_OF_PART;
+        let pass = (2 * batch * PASS) as u64 * widest(base, size) + scores;
         let channels = base.configs().vae.block_out_channels[0];
-        let decoding = F32 * (DECODING * width * height * channels) as u64;
+        let decoding = F32 * (DECODING * size.0 * size.1 * channels) as u64;
         Self {
             frozen: text + unet + vae / 2,
             // As it was read, and packed.
@@ -77,30 +81,54 @@ impl Memory {
         )
     }
 
-    /// Refuses what cannot fit into the memory that is free.
-    pub fn check(&self, advice: &str) -> Result<()> {
-        self.check_within(available(), advice)
+    /// Refuses what cannot fit into the memory that is free, or into the device's.
+    pub fn check(&self, compute: &Compute, advice: &str) -> Result<()> {
+        match compute.card() {
+            None => self.check_within(available(), "are free", advice),
+            Some(card) => {
+                let has = format!("are all that {} has", card.name());
+                self.check_within(card.memory, &has, advice)
+            }
+        }
     }
 
-    fn check_within(&self, available: Option<u64>, advice: &str) -> Result<()> {
-        let Some(available) = available.filter(|&available| self.total() > available) else {
+    fn check_within(&self, there: Option<u64>, has: &str, advice: &str) -> Result<()> {
+        let Some(there) = there.filter(|&there| self.total() > there) else {
             return Ok(());
         };
         Err(Error::Memory(format!(
-            "this needs {}, and {} are free: {advice}",
+            "this needs {}, and {} {has}: {advice}",
             self.sentence(),
-            size_text(available)
+            size_text(there)
         )))
     }
 }
 
 /// Bytes of the largest activation of one sample between the U-Net's blocks.
-fn widest(base: &Base, width: usize, height: usize) -> u64 {
-    let factor = base.configs().vae.factor();
-    let pixels = (width / factor) * (height / factor);
+fn widest(base: &Base, size: (usize, usize)) -> u64 {
     let channels = base.configs().unet.block_out_channels.iter().enumerate();
-    let level = |(i, &channels): (usize, &usize)| (pixels >> (2 * i)) * channels;
+    let level = |(i, &channels): (usize, &usize)| (pixels(base, size) >> (2 * i)) * channels;
     F32 * channels.map(level).max().unwrap_or(0) as u64
+}
+
+/// Pixels of the latents.
+fn pixels(base: &Base, (width, height): (usize, usize)) -> usize {
+    let factor = base.configs().vae.factor();
+    (width / factor) * (height / factor)
+}
+
+/// Bytes of the scores of the largest attention of so many samples, where there are scores
+/// in memory at all.
+fn scores(compute: &Compute, base: &Base, size: (usize, usize), samples: usize) -> u64 {
+    if compute.card().is_none() {
+        return 0;
+    }
+    let unet = &base.configs().unet;
+    let level = |i: usize| {
+        let tokens = (pixels(base, size) >> (2 * i)) as u64;
+        F32 * tokens * tokens * (samples * unet.attention_head_dim.at(i)) as u64
+    };
+    (0..unet.block_out_channels.len()).map(level).max().unwrap_or(0)
 }
 
 /// The block inputs of both streams, in tensors of that size.
@@ -112,12 +140,33 @@ const TAPE: usize = 100;
 /// A pass without a tape, in the same tensors.
 const PASS: usize = 20;
 
+/// Bytes of the scores that are computed at a time.
+const MOST_SCORES: u64 = F32 * ops::MOST_SCORES as u64;
+
+/// How often the tape of a step of the replay holds them: softmax keeps two, and a
+/// transformer has two large attentions. Counted, not measured.
+const SCORES_OF_TAPE: u64 = 4;
+
+/// How often those that are computed at a time lie in memory beside it.
+const SCORES_OF_PART: u64 = 3;
+
 /// Decoding, in tensors of the VAE's first width at the picture's size.
 const DECODING: usize = 5;
 
 /// What is in use, and the buffers of other sizes that rest beside it.
 fn with_resting(bytes: u64) -> u64 {
     bytes + bytes.min(256 << 20)
+}
+
+/// The machine's memory, bytes, or as much of it as this process may have; if the system
+/// tells.
+pub(crate) fn total_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let limit = system.cgroup_limits().map(|limits| limits.total_memory);
+    let total = system.total_memory();
+    let total = limit.map_or(total, |limit| limit.min(total));
+    (total > 0).then_some(total)
 }
 
 /// Memory that is free for this process, if the system tells.
@@ -171,9 +220,10 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let memory = Memory { frozen: 6_000_000_000, learned: 900_000_000, activations: 1 };
         for enough in [None, Some(memory.total()), Some(u64::MAX)] {
-            memory.check_within(enough, "").unwrap();
+            memory.check_within(enough, "are free", "").unwrap();
         }
-        let refused = memory.check_within(Some(memory.total() - 1), "lower --batch").unwrap_err();
+        let refused =
+            memory.check_within(Some(memory.total() - 1), "are free", "lower --batch").unwrap_err();
         assert!(matches!(refused, Error::Memory(_)), "{refused:?}");
         assert_eq!(
             refused.to_string(),

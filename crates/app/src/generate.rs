@@ -32,13 +32,21 @@ pub(crate) use output::{NAME, SHEET, writable};
 
 /// Draws pictures.
 pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
+    let advice = "lower --batch, --width or --height; finished pictures are kept";
+    compute.guarded(advice, || draw(options, compute, events))
+}
+
+fn draw(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result<()> {
     named(options)?;
     let typed = Typed::all(options)?;
     if let Some(recorded) = &options.recorded {
         recorded.check_files(options)?;
     }
     let recorded = options.recorded.as_ref().and_then(|recorded| recorded.frozen_weights);
-    let compute = &recorded.map_or_else(|| compute.clone(), |weights| compute.recorded(weights));
+    let compute = &match recorded {
+        Some(weights) => compute.redrawing(weights, events)?,
+        None => compute.clone(),
+    };
     let device = compute.device();
     let (base, fingerprint) = opened(options, compute, events)?;
     let adapter = options.adapter.as_ref();
@@ -57,7 +65,8 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let way = compute.fitted(|way| need(way).total(), events)?;
     let memory = need(&way);
     let base = way.keep(base);
-    memory.check("lower --batch, --width or --height, name a --memory, or close other programs")?;
+    let advice = "lower --batch, --width or --height, name a --memory, or close other programs";
+    memory.check(compute, advice)?;
     match adapter {
         Some(adapter) => adapter_file::compare(adapter, &base, events)?,
         None => say_untouched(&typed, events),

@@ -12,6 +12,7 @@ pub mod bench;
 pub mod benchmark;
 mod compute;
 pub mod demo;
+pub mod devices;
 mod embeddings;
 mod error;
 mod estimate;
@@ -37,6 +38,7 @@ pub mod train;
 
 pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
+pub use engine::device::{DEVICE_VARIABLE, DeviceName};
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use lora::LoraFile;

@@ -68,7 +68,9 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         None => RunFolder::create(&plan.run_dir, &plan.run)?,
     };
     let mut logged = Logged { events, folder };
-    let result = plan.train(compute.device(), &mut logged);
+    let advice = "lower --batch (and raise --accumulate) or --size; what was saved last is kept in \
+                  the run folder";
+    let result = compute.guarded(advice, || plan.train(compute.device(), &mut logged));
     if let Err(error) = &result {
         logged.folder.log(&format!("ended: {error}"))?;
     }
@@ -159,7 +161,7 @@ impl Plan {
         let total = |way: &Compute| need(way).total();
         let way = match &old {
             Some(run) => compute.resumed(run.recipe.frozen_weights, total, events)?,
-            None => compute.recorded(recipe.frozen_weights).fitted(total, events)?,
+            None => compute.recorded(recipe.frozen_weights)?.fitted(total, events)?,
         };
         let memory = need(&way);
         let base = way.keep(base);
@@ -198,12 +200,12 @@ impl Plan {
             old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
         let untrained = options.untrained;
         let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos, untrained };
-        plan.announce(&memory, events)?;
+        plan.announce(&memory, compute, events)?;
         Ok(plan)
     }
 
     /// Says what will be done and what it takes; refuses what cannot be.
-    fn announce(&self, memory: &Memory, events: &mut dyn Events) -> Result<()> {
+    fn announce(&self, memory: &Memory, compute: &Compute, events: &mut dyn Events) -> Result<()> {
         let recipe = &self.run.recipe;
         if let Some(parent) = self.run.outputs.adapter.parent() {
             let here = parent.as_os_str().is_empty();
@@ -234,11 +236,12 @@ impl Plan {
         }
         events.note(memory.sentence());
         let whole = methods::is_whole_model(recipe) && memory.learned > memory.activations;
-        memory.check(if whole {
+        let advice = if whole {
             "learn a LoRA instead (--lora-rank 4), or another --method"
         } else {
             "lower --batch (and raise --accumulate), or lower --size"
-        })
+        };
+        memory.check(compute, advice)
     }
 
     /// Loads the U-Net to say how long the training would take.

@@ -9,7 +9,7 @@ mod exchange;
 use std::path::PathBuf;
 
 use app::{
-    Bytes, DEFAULT_BASE, LoraFile, WeightPrecision, bench, demo, export, generate,
+    Bytes, DEFAULT_BASE, DeviceName, LoraFile, WeightPrecision, bench, demo, export, generate,
     hub::Id,
     import, mask,
     train::{self, ConceptPhotos},
@@ -28,6 +28,10 @@ use exchange::{Export, Import, Models};
 pub struct Arguments {
     /// Threads; 0 is all cores.
     pub threads: usize,
+    /// Where to compute, if it was typed.
+    pub device: Option<DeviceName>,
+    /// Compute there whatever the self-test finds.
+    pub trust_device: bool,
     /// How frozen weights are kept, if it was typed.
     pub precision: Option<WeightPrecision>,
     /// Memory to stay within.
@@ -63,6 +67,8 @@ pub enum Command {
         /// Answer as JSON.
         json: bool,
     },
+    /// `vico devices`
+    Devices,
     /// `vico models pull`
     Pull(Id),
     /// `vico models list`
@@ -83,7 +89,7 @@ pub fn described() -> clap::Command {
 /// # Errors
 /// If a picture that is to be drawn again carries no settings.
 pub fn parse() -> app::Result<Arguments> {
-    let Cli { threads, precision, memory, command } = Cli::parse();
+    let Cli { threads, device, trust_device, precision, memory, command } = Cli::parse();
     let command = match command {
         Typed::Demo(typed) => Command::Demo(typed.options()),
         Typed::Train(typed) => Command::Train(Box::new(typed.options())),
@@ -98,12 +104,13 @@ pub fn parse() -> app::Result<Arguments> {
             let options = bench::Options { base, size, repeats, cases: case };
             Command::Bench { options, json }
         }
+        Typed::Devices => Command::Devices,
         Typed::Models(Models::Pull { id }) => Command::Pull(id),
         Typed::Models(Models::List) => Command::ListModels,
         Typed::Completions { shell } => Command::Completions(shell),
         Typed::Man { output } => Command::Man(output),
     };
-    Ok(Arguments { threads, precision, memory, command })
+    Ok(Arguments { threads, device, trust_device, precision, memory, command })
 }
 
 /// Learns one thing from a few photos, and draws it anywhere.
@@ -113,6 +120,13 @@ struct Cli {
     /// Threads to compute with; 0 is all cores
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     threads: usize,
+    /// Where to compute: cpu, vulkan, vulkan:1, metal, cuda, .., or auto (the first graphics card that
+    /// computes rightly, else the processor); `vico devices` lists them [default: VICO_DEVICE, or cpu]
+    #[arg(long, global = true, value_name = "NAME")]
+    device: Option<DeviceName>,
+    /// Compute on --device although its self-test differs from the processor
+    #[arg(long, global = true)]
+    trust_device: bool,
     /// How the frozen model is kept and multiplied: f32, or bf16 (half the memory, about 1 % off)
     /// [default: f32, or what fits into --memory, or a resumed run's]
     #[arg(long, global = true, value_name = "f32|bf16")]
@@ -149,6 +163,8 @@ enum Typed {
     },
     /// Measure how fast this machine trains and draws, and with how much memory
     Bench(Bench),
+    /// Say what there is to compute on, and which of it computes rightly
+    Devices,
     /// Fetch base models from the Hugging Face hub, or list those that were
     #[command(subcommand)]
     Models(Models),

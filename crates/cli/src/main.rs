@@ -6,7 +6,7 @@ mod terminal;
 
 use std::{path::Path, process::ExitCode};
 
-use app::{Compute, Error, Result};
+use app::{Compute, DeviceName, Error, Result};
 use arguments::{Arguments, Command, described, parse};
 use terminal::Terminal;
 
@@ -22,31 +22,40 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
-    let compute = Compute::new(arguments.threads, arguments.precision, arguments.memory)?;
-    match arguments.command {
-        Command::Train(options) => app::train::run(&options, &compute, terminal),
-        Command::Demo(options) => app::demo::run(&options, &compute, terminal),
-        Command::Generate(options) => app::generate::run(&options, &compute, terminal),
+    let compute = compute(&arguments, terminal)?;
+    compute.guarded("ask for less at a time", || done(arguments.command, &compute, terminal))
+}
+
+fn done(command: Command, compute: &Compute, terminal: &mut Terminal) -> Result<()> {
+    match command {
+        Command::Train(options) => app::train::run(&options, compute, terminal),
+        Command::Demo(options) => app::demo::run(&options, compute, terminal),
+        Command::Generate(options) => app::generate::run(&options, compute, terminal),
         Command::Evaluate(options) => {
-            let table = app::evaluate::run(&options, &compute, terminal)?;
+            let table = app::evaluate::run(&options, compute, terminal)?;
             terminal.print(&table);
             Ok(())
         }
         Command::Benchmark(options) => {
-            let table = app::benchmark::run(&options, &compute, terminal)?;
+            let table = app::benchmark::run(&options, compute, terminal)?;
             terminal.print(&table);
             Ok(())
         }
-        Command::Mask(options) => app::mask::run(&options, &compute, terminal),
-        Command::Import(options) => app::import::run(&options, &compute, terminal),
-        Command::Export(options) => app::export::run(&options, &compute, terminal),
+        Command::Mask(options) => app::mask::run(&options, compute, terminal),
+        Command::Import(options) => app::import::run(&options, compute, terminal),
+        Command::Export(options) => app::export::run(&options, compute, terminal),
         Command::Inspect(path) => {
             terminal.print(&app::inspect::run(&path)?);
             Ok(())
         }
         Command::Bench { options, json } => {
-            let measured = app::bench::run(&options, &compute, terminal)?;
+            let measured = app::bench::run(&options, compute, terminal)?;
             terminal.print(&if json { vec![measured.json()] } else { measured.lines() });
+            Ok(())
+        }
+        Command::Devices => {
+            let lines = app::devices::list(terminal);
+            terminal.print(&lines);
             Ok(())
         }
         Command::Pull(id) => app::hub::pull(&id, terminal).map(drop),
@@ -59,6 +68,27 @@ fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<()> {
             Ok(())
         }
         Command::Man(folder) => man(folder.as_deref(), terminal),
+    }
+}
+
+/// Where and how the command computes, if it is one that does.
+fn compute(arguments: &Arguments, terminal: &mut Terminal) -> Result<Compute> {
+    let Arguments { threads, device, trust_device, precision, memory, command } = arguments;
+    let compute = Compute::new(*threads, *precision, *memory)?;
+    match command {
+        Command::Train(_)
+        | Command::Demo(_)
+        | Command::Generate(_)
+        | Command::Evaluate(_)
+        | Command::Benchmark(_)
+        | Command::Mask(_)
+        | Command::Import(_)
+        | Command::Bench { .. } => {
+            let name = device.map_or_else(DeviceName::from_environment, Ok);
+            let name = name.map_err(|e| Error::Usage(e.to_string()))?;
+            compute.on(name, *trust_device, terminal)
+        }
+        _ => Ok(compute),
     }
 }
 

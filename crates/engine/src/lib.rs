@@ -3,6 +3,7 @@
 //! This crate is the only one that names Burn. It offers
 //! - layers whose weights are either *frozen* (packed once for the processor)
 //!   or *trained* (ordinary tensors with gradients): [`nn`],
+//! - devices by name, and their self-test: [`device`],
 //! - the operations a latent-diffusion model spends its time in, each beside
 //!   its readable twin made of plain tensor operations: [`ops`],
 //! - named parameters, their gradients and AdamW: [`params`], [`optim`],
@@ -13,6 +14,7 @@
 //! width, channels]` or `[batch, tokens, channels]`); nothing here knows
 //! diffusion, prompts or files.
 
+pub mod device;
 mod error;
 mod flex;
 pub mod nn;
@@ -28,7 +30,7 @@ pub use error::{Error, Result};
 pub use flex::{TWINS_VARIABLE, release_buffers};
 pub use system::{check_instructions, features, set_threads};
 
-/// The default device: the processor, in pure Rust.
+/// The processor, in pure Rust: the default device.
 pub fn cpu() -> Device {
     Device::flex()
 }

@@ -3,6 +3,7 @@
 
 use engine::{
     Device,
+    device::Kind,
     nn::{Convolutions, Frozen, Precision},
 };
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,23 @@ pub struct FrozenWeights {
     /// `compact`, `balanced` or `fast`.
     #[serde(with = "ConvolutionsName")]
     pub convolutions: Convolutions,
+    /// The kind of device: `cpu` (which is not written), `cuda`, `metal` or `vulkan`.
+    #[serde(with = "KindName", skip_serializing_if = "is_cpu")]
+    pub device: Kind,
+}
+
+fn is_cpu(kind: &Kind) -> bool {
+    *kind == Kind::Cpu
+}
+
+/// Names of [`Kind`] in files.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Kind", rename_all = "lowercase")]
+enum KindName {
+    Cpu,
+    Cuda,
+    Metal,
+    Vulkan,
 }
 
 /// Names of [`Precision`] in files.
@@ -130,12 +148,21 @@ enum ConvolutionsName {
 impl FrozenWeights {
     /// The same on a device.
     pub fn on(self, device: &Device) -> Frozen {
-        let Self { precision, convolutions } = self;
+        let Self { precision, convolutions, .. } = self;
         Frozen { device: device.clone(), precision, convolutions }
     }
 
     /// In words: `bf16, direct convolutions`.
     pub fn description(self) -> &'static str {
+        match self.device {
+            Kind::Cpu => self.on_the_processor(),
+            Kind::Cuda => "f32, on CUDA",
+            Kind::Metal => "f32, on Metal",
+            Kind::Vulkan => "f32, on Vulkan",
+        }
+    }
+
+    fn on_the_processor(self) -> &'static str {
         match (self.precision, self.convolutions) {
             (Precision::F32, Convolutions::Fast) => "f32, convolutions by Winograd F(4x4)",
             (Precision::F32, Convolutions::Balanced) => "f32, convolutions by Winograd F(2x2)",
@@ -372,7 +399,7 @@ mod tests {
     #[test]
     fn how_weights_are_kept_is_recorded_by_name() {
         let (precision, convolutions) = (Precision::Bf16, Convolutions::Compact);
-        let frozen_weights = FrozenWeights { precision, convolutions };
+        let frozen_weights = FrozenWeights { precision, convolutions, device: Kind::Cpu };
         let recipe = Recipe { frozen_weights, ..Recipe::vico("toy", 512) };
         let mut written = serde_json::to_value(&recipe).unwrap();
         let names = serde_json::json!({ "precision": "bf16", "convolutions": "compact" });
@@ -383,5 +410,14 @@ mod tests {
         let old: Recipe = serde_json::from_value(written).unwrap();
         assert_eq!(old.frozen_weights, FrozenWeights::default());
         assert_eq!(old.frozen_weights.description(), "f32, convolutions by Winograd F(2x2)");
+    }
+
+    #[test]
+    fn a_device_beside_the_processor_is_recorded() {
+        let weights = FrozenWeights { device: Kind::Vulkan, ..Default::default() };
+        let written = serde_json::to_value(weights).unwrap();
+        assert_eq!(written["device"], "vulkan");
+        assert_eq!(serde_json::from_value::<FrozenWeights>(written).unwrap(), weights);
+        assert_eq!(weights.description(), "f32, on Vulkan");
     }
 }

@@ -4,6 +4,7 @@ mod ablations;
 mod architecture;
 mod benchmarking;
 mod demo;
+mod devices;
 mod documents;
 mod drawing;
 mod evaluating;

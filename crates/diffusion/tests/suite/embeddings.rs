@@ -98,7 +98,7 @@ fn an_added_word_is_its_vectors() {
     let (mut tokenizer, mut text) = (base.tokenizer().unwrap(), base.text_encoder().unwrap());
     let two = load("a1111.pt");
     let star = Placeholder { text: "*", vectors: 2, words: "" };
-    let learned = engine::tensor(two.values.clone(), [2, 16], &engine::cpu());
+    let learned = engine::tensor(two.values.clone(), [2, 16], &super::device());
     let prompt = tokenizer.encode("a photo of *, red", Some(star)).unwrap();
     let expected = engine::values(text.forward(&[prompt], Some(learned.clone())));
 

@@ -44,7 +44,7 @@ fn golden_text_encoder_with_learned_token() {
     let learned = engine::tensor(
         golden.f32("placeholder.embedding"),
         golden.shape("placeholder.embedding"),
-        &engine::cpu(),
+        &super::device(),
     );
     let prompts = prompts(&golden, "placeholder.ids", Some(token));
     let got = engine::values(text.forward(&prompts, Some(learned)));

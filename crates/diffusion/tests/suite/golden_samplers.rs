@@ -72,7 +72,7 @@ impl Source {
         let mut noise = || {
             let one = golden.f32(noises)[drawn * size..][..size].to_vec();
             drawn += 1;
-            from_nchw(one, [n, c, h, w], &engine::cpu())
+            from_nchw(one, [n, c, h, w], &super::device())
         };
         // diffusers keeps the latents of these in the model's scale.
         let name = plan.sampler().name();

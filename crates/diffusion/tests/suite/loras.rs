@@ -50,7 +50,7 @@ fn outputs(base: &Base) -> [Vec<f32>; 2] {
     let prompt = base.tokenizer().unwrap().encode("a photo of a toy", Some(star)).unwrap();
     let context = base.text_encoder().unwrap().forward(&[prompt], None);
     let wave: Vec<f32> = (0..16 * 16 * 4).map(|i| (i as f32 * 0.37).sin()).collect();
-    let latents = engine::tensor(wave, [1, 16, 16, 4], &engine::cpu());
+    let latents = engine::tensor(wave, [1, 16, 16, 4], &super::device());
     let noise = base.unet().unwrap().forward(latents, &[300.0], &context, &mut Plain);
     [engine::values(context), engine::values(noise)]
 }

@@ -19,8 +19,14 @@ use diffusion::{
     Base,
     layout::{from_nchw, to_nchw},
 };
-use engine::Tensor;
+use engine::{Device, Tensor};
 use golden::Golden;
+
+/// Where the models of these tests compute: the processor, or the device that
+/// `VICO_DEVICE` names.
+fn device() -> Device {
+    engine::device::from_environment().unwrap_or_else(|e| panic!("{e}"))
+}
 
 /// The small pipeline of the golden folder.
 fn tiny() -> Base {
@@ -28,7 +34,7 @@ fn tiny() -> Base {
 }
 
 fn open(path: &Path) -> Base {
-    Base::open(path, &engine::cpu()).unwrap_or_else(|e| panic!("{e}"))
+    Base::open(path, &device()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Everything that holds the same weights as the small pipeline: the folder
@@ -43,12 +49,12 @@ fn tiny_files() -> Vec<PathBuf> {
 
 /// A golden tensor `[n, c, h, w]`, channels last.
 fn image(golden: &Golden, name: &str) -> Tensor<4> {
-    from_nchw(golden.f32(name), golden.shape(name), &engine::cpu())
+    from_nchw(golden.f32(name), golden.shape(name), &device())
 }
 
 /// A golden tensor of rank 3.
 fn context(golden: &Golden, name: &str) -> Tensor<3> {
-    engine::tensor(golden.f32(name), golden.shape(name), &engine::cpu())
+    engine::tensor(golden.f32(name), golden.shape(name), &device())
 }
 
 fn timesteps(golden: &Golden, name: &str) -> Vec<f64> {

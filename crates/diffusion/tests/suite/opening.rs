@@ -38,7 +38,7 @@ fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
 
 /// The whole chain: opening, and loading the U-Net.
 fn failure(path: &Path) -> String {
-    let opened = Base::open(path, &engine::cpu());
+    let opened = Base::open(path, &super::device());
     match opened.and_then(|base| base.unet().map(drop)) {
         Ok(()) => panic!("{} was accepted", path.display()),
         Err(error) => error.to_string(),

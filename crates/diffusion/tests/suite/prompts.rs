@@ -68,7 +68,7 @@ fn golden_contexts_of_weighted_and_long_prompts() {
         let want: Vec<u64> =
             number_list("placeholders").iter().map(|p| p.as_u64().unwrap()).collect();
         assert_eq!(positions(&prompt), want, "{number}");
-        let learned = engine::tensor(values, learned, &engine::cpu());
+        let learned = engine::tensor(values, learned, &super::device());
         let context = text.contexts(&[prompt], Some(learned));
         let name = format!("{number}.context");
         assert_eq!(context.dims()[1..], golden.dims(&name)[..], "{name}");
@@ -103,7 +103,7 @@ fn a_prompt_without_weights_is_the_plain_one_to_the_bit() {
         let plain = tokenizer.encode(prompt, Some(STAR)).unwrap();
         let weighted = encode(prompt, STAR);
         assert_eq!(weighted, WeightedPrompt::from(plain.clone()), "{prompt}");
-        let learned = || Some(engine::tensor(vec![0.5; 16], [1, 16], &engine::cpu()));
+        let learned = || Some(engine::tensor(vec![0.5; 16], [1, 16], &super::device()));
         let contexts = text.contexts(&[weighted], learned());
         let plain = text.forward(&[plain], learned());
         assert_eq!(engine::values(contexts), engine::values(plain), "{prompt}");

@@ -1,7 +1,6 @@
 //! The gated half of a transformer's MLP.
 
-use burn::tensor::activation;
-
+use super::activation::gelu_twin;
 use crate::{
     Tensor,
     flex::{self, Array, Operation},
@@ -24,7 +23,7 @@ pub fn geglu_twin(x: Tensor<3>) -> Tensor<3> {
     let n = x.dims()[2] / 2;
     let value = x.clone().narrow(2, 0, n);
     let gate = x.narrow(2, n, n);
-    value * activation::gelu(gate)
+    value * gelu_twin(gate)
 }
 
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ mod resample;
 
 pub use activation::{gelu, quick_gelu, silu};
 pub use add::{add, add_to_pixels};
-pub use attention::{Attention, KeyMask, attention, attention_columns};
+pub use attention::{Attention, KeyMask, MOST_SCORES, attention, attention_columns};
 pub use conv::conv3x3;
 pub(crate) use conv::packed_conv3x3;
 pub use geglu::geglu;

@@ -37,8 +37,9 @@ fn linear() {
                 let kernel =
                     |x: &[Tensor<1>]| flat(layer.forward(x[0].clone().reshape([n, inputs])));
                 let twin = |x: &[Tensor<1>]| {
-                    let weight = tensor(weight.clone(), [outputs, inputs], &cpu());
-                    let bias = bias.clone().map(|bias| tensor(bias, [outputs], &cpu()));
+                    let device = x[0].device().inner();
+                    let weight = tensor(weight.clone(), [outputs, inputs], &device);
+                    let bias = bias.clone().map(|bias| tensor(bias, [outputs], &device));
                     flat(twins::linear(x[0].clone().reshape([n, inputs]), weight, bias))
                 };
                 let what = format!("linear {n} {inputs} {outputs} {way:?}");
@@ -63,8 +64,9 @@ fn conv() {
                 let image = |x: &[Tensor<1>]| x[0].clone().reshape([b, h, w, inputs]);
                 let kernel = |x: &[Tensor<1>]| flat(layer.forward(image(x)));
                 let twin = |x: &[Tensor<1>]| {
-                    let weight = tensor(weight.clone(), [outputs, inputs, 3, 3], &cpu());
-                    let bias = tensor(bias.clone(), [outputs], &cpu());
+                    let device = x[0].device().inner();
+                    let weight = tensor(weight.clone(), [outputs, inputs, 3, 3], &device);
+                    let bias = tensor(bias.clone(), [outputs], &device);
                     flat(twins::conv3x3(image(x), weight, bias, resize))
                 };
                 let what = format!("conv {b} {h} {w} {shape:?} {way:?}");

@@ -1,7 +1,8 @@
-//! Every operation against its twin: values, and the gradient of every input.
+//! Every operation against its twin: values, and the gradient of every input. The twins
+//! compute on the processor, or on the device that `VICO_DEVICE` names.
 
 use engine::{
-    Tensor, cpu,
+    Device, Tensor, cpu, device,
     ops::{self, Resize, twins},
     replay::{Seeds, leaf},
     rng::TorchRng,
@@ -27,16 +28,21 @@ pub fn assert_close_functions(
     tolerance: f64,
 ) {
     let mut rng = TorchRng::new(lengths.iter().sum::<usize>() as u64);
-    let inputs: Vec<Tensor<1>> =
-        lengths.iter().map(|&n| tensor(rng.randn(n), [n], &cpu())).collect();
-    let want = twin(&inputs);
-    let [length] = want.dims();
-    assert_close(what, &values(kernel(&inputs)), &values(want), tolerance);
-    let gradient = tensor(rng.randn(length), [length], &cpu());
+    let drawn: Vec<Vec<f32>> = lengths.iter().map(|&n| rng.randn(n)).collect();
+    let on = |device: &Device| -> Vec<Tensor<1>> {
+        drawn.iter().map(|values| tensor(values.clone(), [values.len()], device)).collect()
+    };
+    let twins_on = device::from_environment().unwrap();
+    let (inputs, twin_inputs) = (on(&cpu()), on(&twins_on));
+    let want = values(twin(&twin_inputs));
+    assert_close(what, &values(kernel(&inputs)), &want, tolerance);
+    let gradient = rng.randn(want.len());
+    let [gradient, twin_gradient] =
+        [&cpu(), &twins_on].map(|device| tensor(gradient.clone(), [want.len()], device));
     for tracked in 1..1_usize << inputs.len() {
         let is_tracked = |i: usize| tracked >> i & 1 == 1;
         let got = gradients(&inputs, is_tracked, &gradient, kernel);
-        let want = gradients(&inputs, is_tracked, &gradient, twin);
+        let want = gradients(&twin_inputs, is_tracked, &twin_gradient, twin);
         for (i, (got, want)) in got.into_iter().zip(want).enumerate() {
             assert_eq!((got.is_some(), want.is_some()), (is_tracked(i), is_tracked(i)));
             if let (Some(got), Some(want)) = (got, want) {

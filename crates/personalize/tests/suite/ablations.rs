@@ -34,7 +34,7 @@ pub const PLACEHOLDER: u32 = 265;
 
 /// The numbers were made on the model of this repository, whatever others there are.
 pub fn tiny() -> Tiny {
-    let device = engine::cpu();
+    let device = super::tiny::device();
     let base = Base::open(&golden::fixture("golden/tiny-sd"), &device).unwrap();
     Tiny::of(base.kept(&FrozenWeights::default().on(&device)))
 }
@@ -114,7 +114,7 @@ impl Case {
 
     /// `token` names its first value in the golden weights.
     pub fn vico(&self, tiny: &Tiny, token: &str) -> Vico {
-        let device = engine::cpu();
+        let device = super::tiny::device();
         let mut params = Params::default();
         for site in self.variant.image_attention.sites(tiny.unet.sites()) {
             for (name, shape) in block::weights(&site, self.variant.injection) {
@@ -251,7 +251,7 @@ pub fn fresh(tiny: &Tiny, recipe: &Recipe) -> Box<dyn Method> {
 fn predicted(tiny: &Tiny, method: &dyn Method, reference: [usize; 2]) -> Result<Vec<f32>, Error> {
     let draw = Draw::new(7);
     let latents = |name: &str, [h, w]: [usize; 2]| {
-        engine::tensor(draw.normal(name, 4 * h * w), [1, h, w, 4], &engine::cpu())
+        engine::tensor(draw.normal(name, 4 * h * w), [1, h, w, 4], &super::tiny::device())
     };
     let golden = Golden::fixture("golden/vico_grad.safetensors");
     let prompt = prompts_with(&golden, "ids", PLACEHOLDER).swap_remove(0);
@@ -300,7 +300,7 @@ fn joining_patch_by_patch_needs_a_reference_of_the_pictures_size() {
 /// At the size of Stable Diffusion 1.x.
 #[test]
 fn numbers_of_learned_values() {
-    let device = engine::cpu();
+    let device = super::tiny::device();
     let base = Base::open(&golden::fixture("golden/tiny-sd"), &device).unwrap();
     let mut unet = base.configs().unet.clone();
     unet.block_out_channels = vec![320, 640, 1280, 1280];

@@ -22,7 +22,7 @@ fn golden() -> Golden {
 
 /// The small model of this repository, to which the numbers belong.
 fn tiny() -> Tiny {
-    Tiny::of(Base::open(&golden::fixture("golden/tiny-sd"), &engine::cpu()).unwrap())
+    Tiny::of(Base::open(&golden::fixture("golden/tiny-sd"), &super::tiny::device()).unwrap())
 }
 
 fn batch(golden: &Golden, step: usize, prompt: &Prompt) -> Batch {
@@ -136,7 +136,7 @@ fn golden_dreambooth_in_a_lora() {
     let mut params = Params::default();
     for (name, param) in fresh.params().iter() {
         let values = golden.f32(&format!("lora.start.{name}"));
-        params.insert(name, Param::new(values, param.shape(), &engine::cpu()));
+        params.insert(name, Param::new(values, param.shape(), &super::tiny::device()));
     }
     let method = methods::learned(&recipe, tiny.base.configs(), params).unwrap();
     let still = assert_samples("lora", &tiny, method.as_ref(), &recipe);

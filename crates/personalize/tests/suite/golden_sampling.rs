@@ -35,7 +35,8 @@ fn run(golden: &Golden, eta: f64, check: &mut dyn FnMut(usize, &Tensor<4>)) -> T
     let plan = Sampler::default().plan(&tiny.schedule, &Settings { steps, eta }).unwrap();
     let noises = if eta > 0.0 { golden.f32("eta1.noises") } else { Vec::new() };
     let mut noises = noises.chunks(n * c * h * w);
-    let mut noise = || from_nchw(noises.next().unwrap().to_vec(), [n, c, h, w], &engine::cpu());
+    let mut noise =
+        || from_nchw(noises.next().unwrap().to_vec(), [n, c, h, w], &super::tiny::device());
     let mut watch = |i: usize, x: &Tensor<4>| {
         check(i, x);
         Ok(())

@@ -27,7 +27,7 @@ struct Told {
 impl Told {
     fn new(batches: &[(f64, f32)]) -> Self {
         let mut params = Params::default();
-        params.insert(WEIGHT, Param::new(vec![0.5], &[1], &engine::cpu()));
+        params.insert(WEIGHT, Param::new(vec![0.5], &[1], &super::tiny::device()));
         Self { params, batches: batches.to_vec(), at: Cell::new(0) }
     }
 }
@@ -56,7 +56,7 @@ impl Method for Told {
     fn evaluate(&self, _: &Frozen, _: &Batch) -> Evaluated {
         let (loss, gradient) = self.batches[self.at.replace(self.at.get() + 1)];
         let mut gradients = Gradients::default();
-        gradients.add(WEIGHT, engine::tensor([gradient], [1], &engine::cpu()));
+        gradients.add(WEIGHT, engine::tensor([gradient], [1], &super::tiny::device()));
         Evaluated { loss, parts: Vec::new(), gradients }
     }
 
@@ -72,11 +72,12 @@ impl Method for Told {
 /// Trains on these losses and gradients, two batches a step, until one fails;
 /// what is learned and the number of steps taken come with the failure.
 fn train(batches: &[(f64, f32)]) -> (Result<Report>, f32, u64) {
-    let base = Base::open(&golden::path("tiny-sd"), &engine::cpu()).unwrap();
+    let base = Base::open(&golden::path("tiny-sd"), &super::tiny::device()).unwrap();
     let (tiny, tokenizer) = (Tiny::open(), base.tokenizer().unwrap());
     let photo = Picture::from_rgb(8, 8, vec![128; 8 * 8 * 3]);
     let (vae, size) = (base.vae_encoder().unwrap(), base.default_size());
-    let photo = Encoded::new(Path::new("x"), &photo, (size, size), &vae, 1.0, &engine::cpu());
+    let photo =
+        Encoded::new(Path::new("x"), &photo, (size, size), &vae, 1.0, &super::tiny::device());
     let dataset = Dataset { photos: vec![photo], ..Default::default() };
     let recipe = Recipe { batch: 1, accumulate: 2, ..Recipe::vico("toy", size) };
     let method = Box::new(Told::new(batches));

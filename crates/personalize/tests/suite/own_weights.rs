@@ -186,7 +186,7 @@ fn concepts_have_their_own_vectors() {
 #[test]
 fn a_model_that_predicts_v_learns_v() {
     let path = golden::fixture("diffusers/tiny-sd2");
-    let tiny = Tiny::of(diffusion::Base::open(&path, &engine::cpu()).unwrap());
+    let tiny = Tiny::of(diffusion::Base::open(&path, &super::tiny::device()).unwrap());
     for recipe in &recipes()[1..] {
         let recipe = Recipe { init_word: "a".into(), ..recipe.clone() };
         let method = tiny.fresh(&recipe);

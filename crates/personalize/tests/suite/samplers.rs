@@ -39,7 +39,7 @@ struct Studio {
 
 impl Studio {
     fn open() -> Self {
-        let base = Base::open(&golden::path("tiny-sd"), &engine::cpu()).unwrap();
+        let base = Base::open(&golden::path("tiny-sd"), &super::tiny::device()).unwrap();
         let tiny = Tiny::open();
         let golden = Golden::open("vico_sample.safetensors");
         Self {
@@ -132,7 +132,7 @@ fn vico_changes_a_picture_under_every_sampler() {
     let studio = Studio::open();
     let side = SIDE * studio.factor;
     let pixels: Vec<f32> = (0..side * side * 3).map(|i| (i % 7) as f32 / 3.0 - 1.0).collect();
-    let pixels = engine::tensor(pixels, [1, side, side, 3], &engine::cpu());
+    let pixels = engine::tensor(pixels, [1, side, side, 3], &super::tiny::device());
     let picture = studio.encoder.forward(pixels);
     for sampler in Sampler::ALL {
         let job = |strength, batch| {

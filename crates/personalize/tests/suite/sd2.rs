@@ -27,7 +27,7 @@ struct Second {
 
 impl Second {
     fn open() -> Self {
-        let device = engine::cpu();
+        let device = super::tiny::device();
         let base = Base::open(&golden::fixture("diffusers/tiny-sd2"), &device).unwrap();
         let tokenizer = base.tokenizer().unwrap();
         let tiny = Tiny::of(base);

@@ -7,7 +7,7 @@ use diffusion::{
     unet::UNet,
 };
 use engine::{
-    Tensor,
+    Device, Tensor,
     params::{Param, Params},
 };
 use golden::Golden;
@@ -24,9 +24,15 @@ use personalize::{
     },
 };
 
+/// Where the models of these tests compute: the processor, or the device that
+/// `VICO_DEVICE` names.
+pub fn device() -> Device {
+    engine::device::from_environment().unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// The small pipeline with its weights kept in a way of choice.
 pub fn kept(frozen_weights: FrozenWeights) -> Base {
-    let device = engine::cpu();
+    let device = device();
     Base::open(&golden::path("tiny-sd"), &device).unwrap().kept(&frozen_weights.on(&device))
 }
 
@@ -74,7 +80,7 @@ impl Tiny {
             };
             let values = golden.f32(&name);
             let shape = golden.dims(&name);
-            params.insert(name_of_param, Param::new(values, &shape, &engine::cpu()));
+            params.insert(name_of_param, Param::new(values, &shape, &device()));
         }
         let how = (rates, Variant::default());
         Vico::from_params(self.unet.sites(), self.text.width(), params, how).unwrap()
@@ -85,11 +91,11 @@ impl Tiny {
 pub const STILL: Rates = Rates { token: 0.0, attention: 0.0, regulariser: 5e-4 };
 
 pub fn image(golden: &Golden, name: &str) -> Tensor<4> {
-    from_nchw(golden.f32(name), golden.shape(name), &engine::cpu())
+    from_nchw(golden.f32(name), golden.shape(name), &device())
 }
 
 pub fn context(golden: &Golden, name: &str) -> Tensor<3> {
-    engine::tensor(golden.f32(name), golden.shape(name), &engine::cpu())
+    engine::tensor(golden.f32(name), golden.shape(name), &device())
 }
 
 pub fn values(x: Tensor<4>) -> Vec<f32> {

@@ -10,6 +10,11 @@ pub use twin::{attention_columns_twin, attention_twin};
 
 use crate::{Tensor, flex};
 use fused::Fused;
+use twin::attention_in_parts;
+
+/// Scores that are computed at a time where no kernel does without them (256 MiB): more
+/// may be more than a device takes in one piece.
+pub const MOST_SCORES: usize = 64 << 20;
 
 /// Which keys may be used: `rows * keys` flags, row-major. A row without any
 /// usable key attends to all keys evenly (the scores all become the type's
@@ -58,7 +63,7 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, how: &Attention) -> T
         let inputs = [q.into_dispatch(), k.into_dispatch(), v.into_dispatch()];
         return flex::apply(Fused::new(how, None), inputs);
     }
-    attention_twin(q, k, v, how)
+    attention_in_parts(q, k, v, how, MOST_SCORES)
 }
 
 /// [`attention`] together with chosen columns of the head-averaged

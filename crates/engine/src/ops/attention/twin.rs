@@ -10,6 +10,28 @@ pub fn attention_twin(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, how: &Attention)
     merge(probabilities.matmul(v), shape)
 }
 
+/// [`attention_twin`] for some queries after the other, so that there are not many more
+/// scores than `most` at a time.
+pub(super) fn attention_in_parts(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    how: &Attention,
+    most: usize,
+) -> Tensor<3> {
+    let [batch, queries, _] = q.dims();
+    let rows = most.div_ceil(batch * how.heads * k.dims()[1]).min(queries);
+    // Which keys a causal query sees depends on its place.
+    if rows == queries || how.causal {
+        return attention_twin(q, k, v, how);
+    }
+    let part = |start| {
+        let some = q.clone().narrow(1, start, rows.min(queries - start));
+        attention_twin(some, k.clone(), v.clone(), how)
+    };
+    Tensor::cat((0..queries).step_by(rows).map(part).collect(), 1)
+}
+
 /// The twin of [`attention_columns`](super::attention_columns).
 pub fn attention_columns_twin(
     q: Tensor<3>,
@@ -82,5 +104,52 @@ fn repeat(x: Tensor<4>, times: usize) -> Tensor<4> {
         return x;
     }
     let [b, h, n, c] = x.dims();
-    x.reshape([b, 1, h, n, c]).expand([b, times, h, n, c]).reshape([b * times, h, n, c])
+    // Not by `expand`: with it the gradients of shared keys came out wrong on Vulkan (Burn
+    // 0.22.1), by as much as their size.
+    Tensor::cat(vec![x.reshape([b, 1, h, n, c]); times], 1).reshape([b * times, h, n, c])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        device,
+        ops::KeyMask,
+        replay::{Seeds, leaf},
+        rng::TorchRng,
+        tensor, values,
+    };
+
+    /// The result and the gradients of queries, keys and values.
+    fn results(f: impl Fn([Tensor<3>; 3]) -> Tensor<3>) -> [Vec<f32>; 4] {
+        let (device, mut rng) = (device::from_environment().unwrap(), TorchRng::new(1));
+        let shapes = [[4, 7, 6], [2, 5, 6], [2, 5, 6]];
+        let inputs = shapes.map(|shape: [usize; 3]| {
+            leaf(&tensor(rng.randn(shape.iter().product()), shape, &device))
+        });
+        let out = f(inputs.clone());
+        let gradient = tensor(rng.randn(4 * 7 * 6), [4, 7, 6], &device);
+        let mut seeds = Seeds::default();
+        seeds.add(out.clone(), gradient);
+        let mut found = seeds.backward();
+        let [q, k, v] = inputs.map(|input| values(found.take(&input).unwrap()));
+        [values(out), q, k, v]
+    }
+
+    #[test]
+    fn parts_are_the_whole() {
+        let keep = [true, false, true, true, false, true, true, true, false, true];
+        let mask = KeyMask { rows: 2, keys: 5, keep: keep.into() };
+        for causal in [false, true] {
+            let how = Attention { keep: Some(mask.clone()), causal, ..Attention::heads(2) };
+            let whole = results(|[q, k, v]| attention_twin(q, k, v, &how));
+            for rows in [1, 3, 6, 7, 100] {
+                let most = rows * 4 * 2 * 5;
+                let parts = results(|[q, k, v]| attention_in_parts(q, k, v, &how, most));
+                for (part, whole) in parts.iter().zip(&whole) {
+                    assert!(part.iter().zip(whole).all(|(a, b)| (a - b).abs() < 1e-5), "{rows}");
+                }
+            }
+        }
+    }
 }
