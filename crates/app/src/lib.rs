@@ -38,7 +38,7 @@ pub mod train;
 pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
 pub use error::{Error, Result};
-pub use event::{Event, Events};
+pub use event::{Event, Events, Scored};
 pub use lora::LoraFile;
 pub use personalize::generate::Rng;
 pub use subjects::AdapterFile;
