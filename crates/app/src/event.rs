@@ -106,7 +106,10 @@ impl fmt::Display for Scored {
         }
         match best {
             true => write!(f, "score {score:.4}, the best so far"),
-            false => write!(f, "score {score:.4}, no better than step {best_step} ({without})"),
+            false => write!(
+                f,
+                "score {score:.4}, no better than that of step {best_step} ({without} in a row)"
+            ),
         }
     }
 }

@@ -62,9 +62,9 @@ impl Metric {
 /// Means by metric.
 pub type Summary = BTreeMap<Metric, Estimate>;
 
-/// One number for likeness to the photos and to the prompts: the geometric mean of I_DINO
-/// (of I_CLIP without a DINO) and T_CLIP, from 0 to 1; 0 if one of them is not above 0. `None`
-/// if one was not measured.
+/// One number for likeness to the photos and to the prompts, from -1 to 1: the geometric
+/// mean of I_DINO (of I_CLIP without a DINO) and T_CLIP; where one of them is below 0, the
+/// lower one, so that it rises with both everywhere. `None` if one was not measured.
 ///
 /// Either likeness alone is best where the other is worst: copies of a photo, or pictures
 /// without the thing. DreamBench++ (Peng et al. 2024, arXiv 2406.16855) takes the product of
@@ -74,7 +74,8 @@ pub fn balance(summary: &Summary) -> Option<f64> {
     let mean = |metric| summary.get(&metric).map(|estimate| estimate.mean);
     let photos = mean(Metric::DinoImage).or(mean(Metric::ClipImage))?;
     let prompts = mean(Metric::ClipText)?;
-    Some((photos.max(0.0) * prompts.max(0.0)).sqrt())
+    let lower = photos.min(prompts);
+    Some(if lower > 0.0 { (photos * prompts).sqrt() } else { lower })
 }
 
 /// All scores of a study.

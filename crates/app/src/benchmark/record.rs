@@ -84,7 +84,7 @@ fn table(plan: &Plan, fingerprint: &str) -> Table {
     let method = |method: &Method| {
         let mut keys = method.keys.clone();
         if method.evaluation.stop_when_no_better.is_some_and(|most| most > 0) {
-            keys.insert("judging".to_owned(), judging(&plan.judging));
+            keys.insert("stopped_by".to_owned(), judging(&plan.judging));
         }
         (method.name.clone(), Value::from(keys))
     };
@@ -102,6 +102,7 @@ fn table(plan: &Plan, fingerprint: &str) -> Table {
     ])
 }
 
+/// The encoders, as the plan names them.
 fn judging(judging: &Judging) -> Value {
     let Judging { clip, dino, convention } = judging;
     let encoders = [("clip", clip), ("dino", dino)].into_iter().filter_map(|(key, encoder)| {

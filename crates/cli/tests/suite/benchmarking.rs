@@ -290,7 +290,7 @@ fn trainings_are_scored_on_the_way_by_the_plans_encoders() {
     assert!(recipe.contains(&encoder("dino")) && recipe.contains("guidance = 7.5"), "{recipe}");
 
     // Encoders decide when such a training ends, so they stay.
-    benchmark(&place, &["--dino", &encoder("dinov2")]).failed(2, &["judging.dino", "--output"]);
+    benchmark(&place, &["--dino", &encoder("dinov2")]).failed(2, &["stopped_by.dino", "--output"]);
     let other = only.replace("stop_when_no_better = 2\n", "");
     let none =
         only.replace(&only[only.find("[judging]").unwrap()..only.find("[[methods]]").unwrap()], "");

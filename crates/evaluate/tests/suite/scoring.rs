@@ -133,7 +133,7 @@ fn the_balance_is_the_geometric_mean_of_two_likenesses() {
     for metric in [Metric::ClipImage, Metric::ClipText] {
         let mut other = summary.clone();
         other.get_mut(&metric).unwrap().mean = -0.1;
-        assert_eq!(balance(&other), Some(0.0), "{metric:?} against it");
+        assert_eq!(balance(&other), Some(-0.1), "{metric:?} is below 0");
         other.remove(&metric);
         assert_eq!(balance(&other), None, "without {metric:?}");
     }
