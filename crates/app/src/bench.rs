@@ -8,7 +8,7 @@ use engine::{
     optim::{AdamW, AdamWConfig},
 };
 use personalize::{
-    Recipe, Reference,
+    PLACEHOLDER, Recipe, Reference,
     draw::Draw,
     generate::{Job, Prompts},
     methods::{Batch, Frozen, Method, Request, Sources, vico::Vico},
@@ -190,9 +190,9 @@ struct Loaded<'a> {
 impl<'a> Loaded<'a> {
     fn new(base: &'a Base, size: usize, device: &Device) -> Result<Self> {
         let (text, unet) = (base.text_encoder()?, base.unet()?);
-        let placeholder = Placeholder { text: "*", vectors: 1, words: "" };
+        let placeholder = Placeholder { text: PLACEHOLDER, vectors: 1, words: "" };
         let job = Job::new("a photo of * on the beach", size);
-        let prompts = job.prompts(&base.tokenizer()?, placeholder, false)?;
+        let prompts = job.prompts(&base.tokenizer()?, Some(placeholder), false)?;
         let method = fresh(&text, &unet, device);
         let reference = Reference::new(latents(base, size, "reference", 1, device));
         Ok(Self {

@@ -32,7 +32,7 @@ impl Extras {
     pub fn load(
         named: &[PathBuf],
         texts: &[String],
-        placeholder: &str,
+        placeholder: Option<&str>,
         base: &Base,
         events: &mut dyn Events,
     ) -> Result<Self> {
@@ -72,9 +72,9 @@ impl Extras {
 }
 
 impl Extra {
-    fn load(path: PathBuf, placeholder: &str, base: &Base) -> Result<Self> {
+    fn load(path: PathBuf, placeholder: Option<&str>, base: &Base) -> Result<Self> {
         let word = word(&path);
-        if word.contains(placeholder) {
+        if let Some(placeholder) = placeholder.filter(|text| word.contains(text)) {
             return Err(Error::Usage(format!(
                 "the name of {} holds the placeholder \"{placeholder}\": rename it",
                 path.display()

@@ -5,14 +5,16 @@ mod output;
 mod prompts;
 
 use diffusion::{Base, Placeholder, Tokenizer};
+use engine::Device;
 use personalize::{
-    Adapter,
+    Adapter, PLACEHOLDER, Reference,
     generate::{Job, Model, Prompts, Start, generate},
     methods::{Sources, vico::several::Other},
 };
 
 use crate::{
-    Compute, Events, Result, adapter_file,
+    Compute, Events, Result,
+    adapter_file::{self, Reference as Named},
     embeddings::Extras,
     estimate::Memory,
     init::{self, InitLatents},
@@ -21,7 +23,7 @@ use crate::{
     repeat::hashes,
     subjects::{Parts, Subjects},
 };
-use options::{job, named, references};
+use options::{job, named};
 use output::{Places, Writer};
 use prompts::{Typed, texts};
 
@@ -39,30 +41,32 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let compute = &recorded.map_or_else(|| compute.clone(), |weights| compute.recorded(weights));
     let device = compute.device();
     let (base, fingerprint) = opened(options, compute, events)?;
-    let adapter = Adapter::load(&options.adapter, device)?;
+    let adapter = options.adapter.as_ref();
+    let adapter = adapter.map(|path| Adapter::load(path, device)).transpose()?;
+    let adapter = adapter.as_ref();
     let latents = options.init_latents.as_deref();
     let latents =
         latents.map(|path| InitLatents::read(path, options.init_row, &base)).transpose()?;
-    let job = job(options, &base, &adapter, latents.as_ref())?;
+    let job = job(options, &base, adapter, latents.as_ref())?;
     say_steps(&job, &base, events)?;
     let places = Places::check(options, typed.len() * job.count)?;
     let size = (job.width, job.height);
     // The adapters of further subjects are about as large.
-    let learned = adapter.params.count() * (1 + options.others.len());
+    let learned = adapter.map_or(0, |adapter| adapter.params.count() * (1 + options.others.len()));
     let need = |way: &Compute| Memory::of_drawing(way, &base, learned, job.batch, size);
     let way = compute.fitted(|way| need(way).total(), events)?;
     let memory = need(&way);
     let base = way.keep(base);
     memory.check("lower --batch, --width or --height, name a --memory, or close other programs")?;
-    adapter_file::compare(&adapter, &base, events)?;
+    match adapter {
+        Some(adapter) => adapter_file::compare(adapter, &base, events)?,
+        None => say_untouched(&typed, events),
+    }
     let picture = options.init_image.as_deref();
     let picture = picture.map(|path| init::encode(path, &base, size, device)).transpose()?;
-    let references = references(&options.references)
-        .iter()
-        .map(|reference| reference.read(&base, &adapter, &options.adapter, size, device))
-        .collect::<Result<Vec<_>>>()?;
+    let references = references(options, adapter, &base, size, device)?;
 
-    let extras = extras(options, &typed, &adapter, &base, events)?;
+    let extras = extras(options, &typed, adapter, &base, events)?;
     let mut tokenizer = base.tokenizer()?;
     events.stage("loading the text encoder and the U-Net");
     let (mut text, unet) = (base.text_encoder()?, base.unet()?);
@@ -75,10 +79,14 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         tokenizer: &mut tokenizer,
         text: &mut text,
     };
-    let subjects = Subjects::load(&options.others, &adapter.info, &mut parts, events)?;
-    let method = adapter_file::method(&adapter, base.configs())?;
-    adapter_file::teach(&adapter, method.as_ref(), &mut tokenizer, &mut text)?;
-    let placeholder = adapter_file::placeholder(&adapter, method.as_ref());
+    let subjects = Subjects::load(&options.others, adapter, &mut parts, events)?;
+    let method =
+        adapter.map(|adapter| adapter_file::method(adapter, base.configs())).transpose()?;
+    let learned = adapter.zip(method.as_deref());
+    if let Some((adapter, method)) = learned {
+        adapter_file::teach(adapter, method, &mut tokenizer, &mut text)?;
+    }
+    let placeholder = learned.map(|(adapter, method)| adapter_file::placeholder(adapter, method));
     let jobs = jobs(options, &typed, &job, &tokenizer, placeholder)?;
     let (decoder, schedule) = (base.vae_decoder()?, base.schedule());
     let model = Model {
@@ -106,7 +114,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let draw = |((job, prompts), others): (&(Job, Prompts), &Vec<Other>)| {
         let made = Made {
             job,
-            adapter: &adapter,
+            adapter,
             base_name: &name,
             base_fingerprint: &fingerprint,
             files: &files,
@@ -115,7 +123,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         };
         let mut watch = writer.follow(made);
         let sources = Sources { references: &references, others };
-        generate(&model, method.as_ref(), job, prompts, sources, start, &mut watch)
+        generate(&model, method.as_deref(), job, prompts, sources, start, &mut watch)
     };
     let result = jobs.iter().zip(&others).try_for_each(draw);
     writer.finish(result, options.save_latents.as_deref())
@@ -129,6 +137,32 @@ fn opened(options: &Options, compute: &Compute, events: &mut dyn Events) -> Resu
         recorded.check_base(&options.base, &fingerprint)?;
     }
     Ok((base, fingerprint))
+}
+
+/// The photos to draw from: those that were named, or the first one that the adapter keeps.
+fn references(
+    options: &Options,
+    adapter: Option<&Adapter>,
+    base: &Base,
+    size: (usize, usize),
+    device: &Device,
+) -> Result<Vec<Reference>> {
+    let Some((adapter, path)) = adapter.zip(options.adapter.as_ref()) else {
+        return Ok(Vec::new());
+    };
+    let read = |reference: &Named| reference.read(base, adapter, path, size, device);
+    options::references(&options.references).iter().map(read).collect()
+}
+
+/// A prompt with the usual placeholder was meant for an adapter.
+fn say_untouched(typed: &[Typed], events: &mut dyn Events) {
+    let usual = Placeholder { text: PLACEHOLDER, vectors: 0, words: "" };
+    if typed.iter().any(|typed| usual.stands_in(&typed.prompt)) {
+        events.warning(format!(
+            "without --adapter the base model draws alone: \"{PLACEHOLDER}\" is nothing \
+             that was learned"
+        ));
+    }
 }
 
 /// Checks the settings of the steps, and says if there will be others.
@@ -148,11 +182,11 @@ fn say_steps(job: &Job, base: &Base, events: &mut dyn Events) -> Result<()> {
 fn extras(
     options: &Options,
     typed: &[Typed],
-    adapter: &Adapter,
+    adapter: Option<&Adapter>,
     base: &Base,
     events: &mut dyn Events,
 ) -> Result<Extras> {
-    let placeholder = &adapter.info.placeholder;
+    let placeholder = adapter.map(|adapter| adapter.info.placeholder.as_str());
     let mut texts = texts(&options.negative, placeholder)?;
     for prompt in typed {
         texts.extend(prompt.texts(placeholder)?);
@@ -166,7 +200,7 @@ fn jobs(
     typed: &[Typed],
     job: &Job,
     tokenizer: &Tokenizer,
-    placeholder: Placeholder,
+    placeholder: Option<Placeholder>,
 ) -> Result<Vec<(Job, Prompts)>> {
     let one = |typed: &Typed| {
         let job = Job { prompt: typed.prompt.clone(), ..job.clone() };

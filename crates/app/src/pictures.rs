@@ -22,8 +22,8 @@ pub const KEYWORD: &str = "vico";
 pub struct Made<'a> {
     /// What was drawn.
     pub job: &'a Job,
-    /// The adapter.
-    pub adapter: &'a Adapter,
+    /// The adapter, if there is one.
+    pub adapter: Option<&'a Adapter>,
     /// Name of the base model.
     pub base_name: &'a str,
     /// Its fingerprint.
@@ -54,13 +54,13 @@ pub fn write(path: &Path, picture: &Picture, made: &Made, index: usize, seed: u6
     let parameters = json!({
         "version": VERSION,
         "job": job,
-        "adapter": {
+        "adapter": adapter.map(|adapter| json!({
             "method": adapter.info.method,
             "step": adapter.info.step,
             "placeholder": adapter.info.placeholder,
             "init_word": adapter.info.init_word,
             "recipe": adapter.info.recipe,
-        },
+        })),
         "base": base_fingerprint,
         "frozen_weights": frozen_weights,
         "request": request,
@@ -82,18 +82,17 @@ fn infotext(made: &Made, seed: u64) -> Infotext {
         ("Size", format!("{}x{}", job.width, job.height)),
         ("Model", (*base_name).to_owned()),
     ];
-    let more = [
-        ("RNG", rng_there(job.rng).to_owned()),
-        ("Placeholder", adapter.info.placeholder.clone()),
-        ("Version", format!("vico {VERSION}")),
-    ];
+    let placeholder = adapter.map(|adapter| ("Placeholder", adapter.info.placeholder.clone()));
+    let version = ("Version", format!("vico {VERSION}"));
     Infotext {
         prompt: job.prompt.clone(),
         negative: job.negative.clone(),
         entries: entries
             .into_iter()
             .chain(strength)
-            .chain(more)
+            .chain([("RNG", rng_there(job.rng).to_owned())])
+            .chain(placeholder)
+            .chain([version])
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     }

@@ -121,7 +121,8 @@ fn files(options: &Options) -> Vec<(PathBuf, &'static str)> {
     let picture = options.init_image.clone().map(|path| (path, "--init-image"));
     let others = options.others.iter().map(|other| (other.path.clone(), "--adapter"));
     let embeddings = options.embeddings.iter().map(|path| (path.clone(), "--embedding"));
-    [(options.adapter.clone(), "--adapter")]
+    let adapter = options.adapter.clone().map(|path| (path, "--adapter"));
+    adapter
         .into_iter()
         .chain(others)
         .chain(photos)

@@ -23,11 +23,9 @@ impl Series {
     /// # Errors
     /// If the adapter cannot be read, or a picture is there that was drawn otherwise.
     pub fn new(jobs: Vec<generate::Options>, samples: usize) -> Result<Self> {
-        let adapter = match jobs.first() {
-            Some(job) => formats::sha256_of(&job.adapter)?,
-            None => String::new(),
-        };
-        let missing = jobs.iter().map(|job| missing_of(job, samples, &adapter));
+        let adapter = jobs.first().and_then(|job| job.adapter.as_deref());
+        let adapter = adapter.map(formats::sha256_of).transpose()?;
+        let missing = jobs.iter().map(|job| missing_of(job, samples, adapter.as_ref()));
         let missing = missing.collect::<Result<_>>()?;
         Ok(Self { jobs, missing, samples })
     }
@@ -69,7 +67,11 @@ pub(crate) fn files(folder: &Path, samples: usize) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// If one is there that was drawn otherwise.
-fn missing_of(job: &generate::Options, count: usize, adapter: &str) -> Result<Vec<Range<usize>>> {
+fn missing_of(
+    job: &generate::Options,
+    count: usize,
+    adapter: Option<&String>,
+) -> Result<Vec<Range<usize>>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for i in 0..count {
         let path = numbered(&job.output, generate::NAME, i);
@@ -86,13 +88,13 @@ fn missing_of(job: &generate::Options, count: usize, adapter: &str) -> Result<Ve
 }
 
 /// Finds out whether a picture is the one that would be drawn.
-fn check(path: &Path, job: &generate::Options, seed: u64, adapter: &str) -> Result<()> {
+fn check(path: &Path, job: &generate::Options, seed: u64, adapter: Option<&String>) -> Result<()> {
     let was = repeat::options(path)?;
-    let recorded = was.recorded.as_ref().and_then(|r| r.files.get(&was.adapter));
-    let same_adapter = recorded.is_some_and(|hash| hash == adapter);
+    let files = was.recorded.as_ref().map(|recorded| &recorded.files);
+    let same_adapter = files.zip(was.adapter.as_ref()).and_then(|(f, a)| f.get(a)) == adapter;
     // What changes nothing in a picture, or is compared otherwise.
     let bare = |options: &generate::Options| generate::Options {
-        adapter: PathBuf::new(),
+        adapter: None,
         output: PathBuf::new(),
         save_latents: None,
         recorded: None,

@@ -6,7 +6,6 @@ use diffusion::{Base, Tokenizer, WeightedPrompt, text::TextEncoder, unet::Site};
 use engine::Device;
 use personalize::{
     Adapter, Reference as Photo,
-    adapter::Info,
     methods::vico::{Vico, several::Other},
 };
 use serde::{Deserialize, Serialize};
@@ -88,17 +87,18 @@ pub(crate) struct Subjects(Vec<Subject>);
 
 impl Subjects {
     /// Reads the adapters, and teaches their words to tokenizer and text encoder.
-    /// `first` is the adapter of the first subject.
+    /// `first` is the adapter of the first subject, without which there are no others.
     ///
     /// # Errors
     /// If one is not of ViCo, or its word cannot be told from another's.
     pub fn load(
         files: &[AdapterFile],
-        first: &Info,
+        first: Option<&Adapter>,
         parts: &mut Parts,
         events: &mut dyn Events,
     ) -> Result<Self> {
         let mut all: Vec<Subject> = Vec::new();
+        let Some(Adapter { info: first, .. }) = first else { return Ok(Self(all)) };
         for file in files {
             let adapter = Adapter::load(&file.path, parts.device)?;
             let methods = [&first.method, &adapter.info.method];

@@ -132,7 +132,7 @@ enum Typed {
     Demo(Demo),
     /// Learn a thing from a folder of photos
     Train(Box<Train>),
-    /// Draw pictures with an adapter
+    /// Draw pictures, with an adapter or with the base model alone
     Generate(Box<Generate>),
     /// Score pictures, or those an adapter draws, against photos and prompts
     Evaluate(Box<Evaluate>),

@@ -79,10 +79,11 @@ pub enum Start<'a> {
     Picture(&'a Posterior),
 }
 
-/// Draws a job's pictures; methods without image attention need no references.
+/// Draws a job's pictures, with what a method learned or with the base model as it is;
+/// methods without image attention need no references.
 pub fn generate(
     model: &Model,
-    method: &dyn Method,
+    method: Option<&dyn Method>,
     job: &Job,
     prompts: &Prompts,
     sources: Sources,
@@ -91,7 +92,10 @@ pub fn generate(
 ) -> Result<()> {
     let latents = [job.height / model.factor, job.width / model.factor];
     let request = Request { unet: model.unet, text: model.text, prompts, job, sources, latents };
-    draw(model, method.denoiser(&request)?.as_mut(), job, start, watch)
+    match method {
+        Some(method) => draw(model, method.denoiser(&request)?.as_mut(), job, start, watch),
+        None => draw(model, &mut request.denoiser(None), job, start, watch),
+    }
 }
 
 /// Draws a job's pictures with a denoiser that knows what to draw.

@@ -98,19 +98,22 @@ impl Job {
     /// Tokenises the prompts, with their weights.
     ///
     /// # Errors
-    /// If a weight is no number, or the placeholder is not in the prompt, unless
-    /// `without_placeholder` allows it.
+    /// If a weight is no number, or the placeholder is not in the prompt, unless there is
+    /// none or `without_placeholder` allows it.
     pub fn prompts(
         &self,
         tokenizer: &Tokenizer,
-        placeholder: Placeholder,
+        placeholder: Option<Placeholder>,
         without_placeholder: bool,
     ) -> Result<Prompts> {
-        let positive = tokenizer.encode_weighted(&self.prompt, Some(placeholder))?;
-        let negative = tokenizer.encode_weighted(&self.negative, Some(placeholder))?;
-        let plain = placeholder.vectors == 0 && placeholder.stands_in(&self.prompt);
-        if positive.placeholder().is_none() && !plain && !without_placeholder {
-            let text = placeholder.text;
+        let positive = tokenizer.encode_weighted(&self.prompt, placeholder)?;
+        let negative = tokenizer.encode_weighted(&self.negative, placeholder)?;
+        let stands = |placeholder: &Placeholder| {
+            let plain = placeholder.vectors == 0 && placeholder.stands_in(&self.prompt);
+            plain || positive.placeholder().is_some()
+        };
+        if let Some(missing) = placeholder.filter(|p| !stands(p) && !without_placeholder) {
+            let text = missing.text;
             return Err(Error::Prompt(format!(
                 "the prompt \"{}\" does not hold the placeholder \"{text}\": write it where the \
                  object goes, as in \"a photo of {text} on the beach\", or add \

@@ -25,5 +25,5 @@ pub mod trainer;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};
-pub use recipe::{FrozenWeights, Recipe};
+pub use recipe::{FrozenWeights, PLACEHOLDER, Recipe};
 pub use reference::{ObjectMask, Reference};

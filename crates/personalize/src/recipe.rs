@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// What stands for the learned thing in prompts, unless another text is chosen.
+pub const PLACEHOLDER: &str = "*";
+
 /// A resolved recipe; it lies in every run folder and in the adapter file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -176,7 +179,7 @@ impl Recipe {
             batch: 4,
             accumulate: 1,
             size,
-            placeholder: "*".into(),
+            placeholder: PLACEHOLDER.into(),
             init_word: init_word.into(),
             vectors: one(),
             lr_token: 5e-3,

@@ -185,7 +185,7 @@ impl Study<'_> {
     fn drawing(&self, prompt: &str, adapter: &Path, output: &Path) -> generate::Options {
         generate::Options {
             base: self.base.clone(),
-            adapter: adapter.to_owned(),
+            adapter: Some(adapter.to_owned()),
             prompt: prompt.to_owned(),
             guidance: self.guidance,
             count: Some(PICTURES),

@@ -210,7 +210,7 @@ impl<'a> Cell<'a> {
         let job = |prompt: &String| generate::Options {
             base: self.plan.base.clone(),
             loras: self.plan.loras.clone(),
-            adapter: self.adapter(),
+            adapter: Some(self.adapter()),
             prompt: prompt.clone(),
             negative: drawing.negative.clone(),
             steps: drawing.steps,

@@ -7,14 +7,9 @@ use evaluate::{
     report::{self, Report},
     study::{Concept, Sample},
 };
+use personalize::PLACEHOLDER;
 
-use super::{
-    Options,
-    cell::Cell,
-    features,
-    plan::{PLACEHOLDER, Plan},
-    runs,
-};
+use super::{Options, cell::Cell, features, plan::Plan, runs};
 use crate::{Compute, Error, Events, Result, VERSION, evaluate::Encoders};
 
 /// Judges the cells that are done, writes the report, and answers the table of methods.

@@ -9,7 +9,7 @@ use diffusion::Base;
 use engine::rng::TorchRng;
 use evaluate::prompts;
 use images::list_photos;
-use personalize::Recipe;
+use personalize::{PLACEHOLDER, Recipe};
 use toml::Table;
 
 use super::file::{ConceptRow, Drawing, Judging, Kind, PlanFile, PromptSource, Runs};
@@ -18,9 +18,6 @@ use crate::{
     series::slug,
     train::{self, Evaluation, EvaluationOptions, RecipeOptions},
 };
-
-/// What stands for the object in every prompt.
-pub(super) const PLACEHOLDER: &str = "*";
 
 /// The method that is none: the base draws the class word.
 const BASE: &str = "base";

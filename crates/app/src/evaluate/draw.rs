@@ -49,7 +49,10 @@ impl Plan {
             let what = format!("--samples is {samples}, expected a number from 1 to {MOST}");
             return Err(Error::Usage(what));
         }
-        let info = Info::from_metadata(&TensorFile::open(&options.adapter)?)?;
+        let Some(adapter) = &options.adapter else {
+            return Err(Error::Usage("--adapter is missing: it draws what is judged".into()));
+        };
+        let info = Info::from_metadata(&TensorFile::open(adapter)?)?;
         let prompts = prompts::read(&drawing.prompts, &info.placeholder)?;
         let job = |(number, prompt): (usize, &String)| generate::Options {
             prompt: prompt.clone(),

@@ -7,6 +7,7 @@ use std::{
 
 use evaluate::study::Sample;
 use images::{list_photos, read_png_text};
+use personalize::PLACEHOLDER;
 use serde_json::Value;
 
 use super::Judged;
@@ -28,9 +29,6 @@ struct Told {
     /// The base model is the one inside the program.
     inside: bool,
 }
-
-/// The placeholder of pictures that tell none.
-const PLACEHOLDER: &str = "*";
 
 /// The method of pictures that tell none.
 const METHOD: &str = "pictures";

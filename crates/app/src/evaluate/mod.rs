@@ -162,7 +162,7 @@ const LONGEST_NAME: usize = 60;
 fn settings(options: &generate::Options) -> Vec<(String, String)> {
     let size = |side: Option<usize>| side.map_or("the training's".to_owned(), |s| s.to_string());
     let rows = [
-        ("adapter", options.adapter.display().to_string()),
+        ("adapter", options.adapter.iter().map(|path| path.display().to_string()).collect()),
         ("base model", options.base.display().to_string()),
         ("sampler", format!("{}, {} steps", options.sampler, options.steps)),
         ("guidance", options.guidance.to_string()),

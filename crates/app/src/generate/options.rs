@@ -22,8 +22,8 @@ pub struct Options {
     pub base: PathBuf,
     /// LoRAs to merge into it.
     pub loras: Vec<LoraFile>,
-    /// Adapter file.
-    pub adapter: PathBuf,
+    /// Adapter file; none draws with the base model as it is.
+    pub adapter: Option<PathBuf>,
     /// Adapters of further subjects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<AdapterFile>,
@@ -87,7 +87,7 @@ impl Default for Options {
         Self {
             base: PathBuf::new(),
             loras: Vec::new(),
-            adapter: PathBuf::new(),
+            adapter: None,
             others: Vec::new(),
             prompt: String::new(),
             prompt_file: None,
@@ -138,27 +138,27 @@ pub(super) fn references(typed: &[String]) -> Vec<Reference> {
     }
 }
 
-/// Checks that there is a base model and an adapter: a picture of another
-/// program names neither.
+/// Checks that there is a base model, which a picture of another program does not name,
+/// and an adapter for what only that can use.
 pub(super) fn named(options: &Options) -> Result<()> {
-    for (path, option) in [(&options.base, "--base"), (&options.adapter, "--adapter")] {
-        if path.as_os_str().is_empty() {
-            return Err(Error::Usage(format!(
-                "{option} is missing: the picture does not name one"
-            )));
-        }
+    let missing = |what: &str| Err(Error::Usage(what.into()));
+    if options.base.as_os_str().is_empty() {
+        return missing("--base is missing: the picture does not name one");
+    }
+    if options.adapter.is_none() && !options.references.is_empty() {
+        return missing("--reference is a photo that an adapter draws from: add --adapter FILE");
     }
     Ok(())
 }
 
-/// The job of the prompt that was typed, on a base model and an adapter.
+/// The job of the prompt that was typed, on a base model and an adapter, if there is one.
 pub(super) fn job(
     options: &Options,
     base: &Base,
-    adapter: &Adapter,
+    adapter: Option<&Adapter>,
     start: Option<&InitLatents>,
 ) -> Result<Job> {
-    let size = adapter.info.recipe.size;
+    let size = adapter.map_or(base.default_size(), |adapter| adapter.info.recipe.size);
     let (width, height) = match start {
         None => (options.width.unwrap_or(size), options.height.unwrap_or(size)),
         Some(start) => start.size(options.width, options.height)?,

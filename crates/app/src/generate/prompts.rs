@@ -44,14 +44,14 @@ impl Typed {
     }
 
     /// The texts in the prompt without the signs of their weights.
-    pub fn texts(&self, placeholder: &str) -> Result<Vec<String>> {
+    pub fn texts(&self, placeholder: Option<&str>) -> Result<Vec<String>> {
         self.located(texts(&self.prompt, placeholder))
     }
 }
 
 /// The texts in a prompt without the signs of their weights.
-pub(super) fn texts(prompt: &str, placeholder: &str) -> Result<Vec<String>> {
-    let fragments = emphasis::parse(prompt, Some(placeholder))?;
+pub(super) fn texts(prompt: &str, placeholder: Option<&str>) -> Result<Vec<String>> {
+    let fragments = emphasis::parse(prompt, placeholder)?;
     Ok(fragments.into_iter().map(|fragment| fragment.text).collect())
 }
 

@@ -91,9 +91,9 @@ impl Preview {
         let draw = |prompt: &String| {
             part.begin(job.count);
             let job = Job { prompt: prompt.clone(), ..job.clone() };
-            let tokens = job.prompts(parts.tokenizer, parts.placeholder(method), false)?;
+            let tokens = job.prompts(parts.tokenizer, Some(parts.placeholder(method)), false)?;
             let mut watch = Collect { events: &mut part, to_the_end, drawn: Vec::new() };
-            generate(&model, method, &job, &tokens, sources, Start::Noise, &mut watch)?;
+            generate(&model, Some(method), &job, &tokens, sources, Start::Noise, &mut watch)?;
             Ok((prompt.clone(), watch.drawn))
         };
         prompts.iter().map(draw).collect()

@@ -162,7 +162,7 @@ impl<'a> Scoring<'a> {
         let (Some(evaluation), Some(judge)) = (&run.evaluation, judge) else { return Ok(None) };
         for prompt in &evaluation.prompts {
             let job = Job::new(prompt, run.recipe.size);
-            job.prompts(parts.tokenizer, parts.placeholder(method), false)?;
+            job.prompts(parts.tokenizer, Some(parts.placeholder(method)), false)?;
         }
         let progress = Progress::of(&folder.scored()?);
         Ok(Some(Self { evaluation, judge, progress }))

@@ -31,8 +31,9 @@ pub(super) struct Generate {
     lora: Vec<LoraFile>,
     /// Adapter file that `vico train` wrote; given several times, several subjects in one picture,
     /// each with its word in the prompt (the adapter's placeholder, or another WORD) and its
-    /// reference. Those of the first are its placeholder and --reference
-    #[arg(long, value_name = "FILE[:WORD[:N|PHOTO]]", required_unless_present = "from")]
+    /// reference. Those of the first are its placeholder and --reference. Without one the base
+    /// model draws as it is
+    #[arg(long, value_name = "FILE[:WORD[:N|PHOTO]]")]
     adapter: Vec<AdapterFile>,
     /// Folder for the pictures, or a .png file for one [default with --from: this folder]
     #[arg(long, short, value_name = "DIR|FILE", required_unless_present = "from")]
@@ -126,7 +127,7 @@ impl Generate {
                               photos are named with --reference";
                 return Err(app::Error::Usage(advice.into()));
             }
-            options.adapter.clone_from(&first.path);
+            options.adapter = Some(first.path.clone());
             options.others = others.to_vec();
         }
         options.output = self.output.unwrap_or_else(|| ".".into());

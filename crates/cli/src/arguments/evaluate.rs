@@ -105,7 +105,7 @@ impl Evaluate {
                 let options = generate::Options {
                     base: self.base.unwrap_or_else(|| DEFAULT_BASE.into()),
                     loras: self.lora,
-                    adapter,
+                    adapter: Some(adapter),
                     references: self.reference,
                     steps: self.steps.unwrap_or(default.steps),
                     guidance: self.guidance.unwrap_or(default.guidance),

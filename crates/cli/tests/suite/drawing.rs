@@ -53,6 +53,31 @@ fn pictures_are_never_overwritten() {
 }
 
 #[test]
+fn without_an_adapter_the_base_draws_alone() {
+    let (place, base) = (Place::new(), base());
+    let draw = |prompt: &str, output: &str, more: &[&str]| {
+        let named = ["generate", prompt, "--base", &base, "--steps", "3", "--output", output];
+        place.run(&[&named[..], more].concat())
+    };
+    let said = draw("a toy on the beach", "one.png", &[]).done().said();
+    assert!(!said.contains("warning"), "{said}");
+    draw("a toy on the beach", "other.png", &["--seed", "1"]).done();
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    assert_ne!(pixels("one.png"), pixels("other.png"));
+    place.run(&["generate", "--from", "one.png", "--output", "again.png"]).done();
+    assert_eq!(bytes(place.path("again.png")), bytes(place.path("one.png")));
+
+    // A token that learned nothing changes nothing where it is not in the prompt.
+    place.train(&["--method", "textual-inversion"]).done();
+    place.generate("a toy on the beach", "token.png", &["--allow-no-placeholder"]).done();
+    assert_eq!(pixels("token.png"), pixels("one.png"));
+
+    let said = draw("a * on the beach", "star.png", &[]).done().said();
+    assert!(said.contains("nothing that was learned"), "{said}");
+    draw("a toy", "x.png", &["--reference", "photos/0.png"]).failed(2, &["--adapter"]);
+}
+
+#[test]
 fn any_reference_will_do() {
     let place = trained();
     let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();

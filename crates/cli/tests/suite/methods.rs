@@ -27,19 +27,10 @@ fn difference(place: &Place, a: &str, b: &str) -> u8 {
     both.map(|(a, b)| a.abs_diff(b)).max().unwrap()
 }
 
-/// A token that changes nothing, to draw with a base model alone.
-fn bare_adapter(place: &Place) {
-    let base = base();
-    let mut arguments = vec!["train", "photos", "--base", &base, "--init-word", "toy"];
-    arguments.extend(["--method", "textual-inversion", "--output", "bare.safetensors"]);
-    arguments.extend(["--size", "64", "--steps", "1", "--batch", "1"]);
-    place.run(&arguments).done();
-}
-
 /// Draws with a base model alone.
 fn draw_bare(place: &Place, prompt: &str, output: &str, base: &str, more: &[&str]) {
-    let mut arguments = vec!["generate", prompt, "--base", base, "--adapter", "bare.safetensors"];
-    arguments.extend(["--steps", "3", "--output", output, "--allow-no-placeholder"]);
+    let mut arguments = vec!["generate", prompt, "--base", base, "--size", "64"];
+    arguments.extend(["--steps", "3", "--output", output]);
     arguments.extend(more);
     place.run(&arguments).done();
 }
@@ -142,7 +133,6 @@ fn dreambooth_in_a_lora_is_read_by_other_programs() {
     let said = place.run(&["inspect", "lora.safetensors"]).done().said();
     assert!(said.contains("a LoRA of"), "{said}");
 
-    bare_adapter(&place);
     draw_bare(&place, "a sks toy here", "plain.png", &base(), &[]);
     let merged = ["--lora", "lora.safetensors"];
     draw_bare(&place, "a sks toy here", "merged.png", &base(), &merged);
@@ -163,7 +153,6 @@ fn dreambooth_of_all_weights_is_a_model() {
     assert!(said.contains("adapter.model"), "{said}");
     assert_eq!(place.list("adapter.run/checkpoints"), ["step-000002.safetensors"]);
     place.generate("a * here", "adapter.png", &[]).done();
-    bare_adapter(&place);
     let model = place.path("adapter.model");
     draw_bare(&place, "a sks toy here", "model.png", model.to_str().unwrap(), &[]);
     draw_bare(&place, "a sks toy here", "plain.png", &base(), &[]);

@@ -11,7 +11,7 @@ pub mod vico;
 use diffusion::{
     Base, Placeholder, Prompt, Schedule, Tokenizer,
     base::Configs,
-    denoise::Denoiser,
+    denoise::{Denoiser, TextDenoiser},
     lora::Part,
     text::TextEncoder,
     unet::{UNet, sites},
@@ -278,7 +278,14 @@ impl<'a> Sources<'a> {
     }
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// Denoises by text alone, with learned vectors `[vectors, width]` in place if there
+    /// are any.
+    pub fn denoiser(&self, learned: Option<Tensor<2>>) -> TextDenoiser<&'a UNet> {
+        let context = self.contexts(self.text, learned);
+        TextDenoiser { unet: self.unet, context, guidance: self.job.guidance }
+    }
+
     /// The contexts of a pass by a text encoder, with learned vectors `[vectors, width]`
     /// in place if there are any: without condition and with it, or with it alone where
     /// there is no guidance.

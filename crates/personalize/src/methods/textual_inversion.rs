@@ -1,7 +1,7 @@
 //! Textual Inversion (Gal et al. 2022, arXiv 2208.01618): one token's vectors are
 //! learned, and nothing else.
 
-use diffusion::denoise::{Denoiser, TextDenoiser};
+use diffusion::denoise::Denoiser;
 use engine::Device;
 use engine::params::{Gradients, Param, Params};
 
@@ -70,8 +70,6 @@ impl Method for TextualInversion {
     }
 
     fn denoiser<'a>(&'a self, request: &Request<'a>) -> Result<Box<dyn Denoiser + 'a>> {
-        let context = request.contexts(request.text, Some(token(&self.params)));
-        let (unet, guidance) = (request.unet, request.job.guidance);
-        Ok(Box::new(TextDenoiser { unet, context, guidance }))
+        Ok(Box::new(request.denoiser(Some(token(&self.params)))))
     }
 }

@@ -78,7 +78,7 @@ fn the_loss_falls_and_the_frozen_model_stays_as_it_is() {
 fn drawn(tiny: &Tiny, method: &dyn Method, prompt: &str, placeholder: Placeholder) -> Vec<f32> {
     let tokenizer = tiny.base.tokenizer().unwrap();
     let job = Job { guidance: 3.0, ..Job::new(prompt, 64) };
-    let prompts: Prompts = job.prompts(&tokenizer, placeholder, false).unwrap();
+    let prompts: Prompts = job.prompts(&tokenizer, Some(placeholder), false).unwrap();
     let (unet, text) = (&tiny.unet, &tiny.text);
     let latents = any_batch().latents;
     let [_, h, w, _] = latents.dims();

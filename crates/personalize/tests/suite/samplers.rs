@@ -77,11 +77,11 @@ impl Studio {
             channels: self.reference.dims()[3],
         };
         let star = Placeholder { text: "*", vectors: 1, words: "" };
-        let prompts = job.prompts(&self.tokenizer, star, false).unwrap();
+        let prompts = job.prompts(&self.tokenizer, Some(star), false).unwrap();
         let mut seen = Seen::default();
         let references = [Reference::new(self.reference.clone())];
         let sources = Sources::references(&references);
-        generate(&model, &self.vico, job, &prompts, sources, start, &mut seen).unwrap();
+        generate(&model, Some(&self.vico), job, &prompts, sources, start, &mut seen).unwrap();
         seen
     }
 }
@@ -192,7 +192,7 @@ fn the_placeholder_is_looked_at_in_every_chunk() {
     let studio = Studio::open();
     let star = Placeholder { text: "*", vectors: 1, words: "" };
     let job = Job::new("BREAK a (photo:0.5) of * on the beach", SIDE * studio.factor);
-    let prompts = job.prompts(&studio.tokenizer, star, false).unwrap();
+    let prompts = job.prompts(&studio.tokenizer, Some(star), false).unwrap();
     let request = Request {
         unet: &studio.tiny.unet,
         text: &studio.tiny.text,
