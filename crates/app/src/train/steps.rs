@@ -83,10 +83,11 @@ pub(super) fn time(
         let time = time_text(pass * (class::PASSES * class_pictures) as f64);
         text += &format!(", and {time} to draw {class_pictures} pictures of the class");
     }
-    if let Some(evaluation) = &run.evaluation {
-        let (count, passes) =
-            (evaluation.left(taken, recipe.steps), evaluation.passes(recipe, taken));
-        text += &format!(", and {} for {count} evaluations at most", time_text(pass * passes));
+    if let Some(evaluation) = run.evaluation.as_ref().filter(|e| e.is_on()) {
+        let count = evaluation.left(taken, recipe.steps);
+        let time = time_text(pass * evaluation.passes(recipe, taken));
+        let most = if evaluation.stop_when_no_better > 0 { " at most" } else { "" };
+        text += &format!(", and {time} for {count} evaluations{most}");
     }
     text
 }

@@ -67,7 +67,7 @@ fn evaluations_change_no_bit_and_mark_the_best() {
     let final_words = format!("best of 2 evaluations: step {best}");
     for words in [
         "every 3 steps and at the end 4 pictures of 4 prompts are scored by CLIP ViT",
-        "for 2 evaluations at most",
+        "for 2 evaluations",
         "step 3: I_DINO ",
         "the best so far",
         &final_words,
@@ -120,6 +120,7 @@ fn a_training_that_no_longer_gets_better_ends() {
     let said = train(&place, &[&still[..], &["--stop-when-no-better", "2"]].concat()).done().said();
     for words in [
         "2 in a row without a better one end the training",
+        "for 4 evaluations at most",
         "no better than that of step 1 (2 in a row)",
         "ended after step 3: 2 evaluations in a row were no better than that of step 1",
         "best of 3 evaluations: step 1",
@@ -227,7 +228,7 @@ fn a_recipe_says_how_it_is_scored_and_what_is_typed_wins() {
         "seed = 7",
         "prompts = [\"a * here\"]",
         "every 2 steps and at the end 3 pictures of 1 prompts",
-        "for 2 evaluations at most",
+        "for 2 evaluations",
     ] {
         assert!(said.contains(words), "\"{words}\" in:\n{said}");
     }
