@@ -157,7 +157,7 @@ fn an_interrupted_training_has_the_same_scores_and_the_same_best() {
         start.chain(scored(&own)).collect::<Vec<_>>()
     };
     let whole = Place::new();
-    let all = begin("9");
+    let all = begin("12");
     whole.run(&all.iter().map(String::as_str).collect::<Vec<_>>()).done();
 
     let parts = Place::new();
