@@ -40,7 +40,7 @@ pub use compute::{Bytes, Compute, WeightPrecision};
 pub use diffusion::sampler::Sampler;
 pub use engine::device::{DEVICE_VARIABLE, DeviceName};
 pub use error::{Error, Result};
-pub use event::{Event, Events};
+pub use event::{Event, Events, Scored};
 pub use lora::LoraFile;
 pub use personalize::generate::Rng;
 pub use subjects::AdapterFile;

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! recipe.toml                    everything that was decided
-//! metrics.jsonl                  a line a step
+//! metrics.jsonl                  a line a step, and one an evaluation
 //! events.out.tfevents.*          the same for TensorBoard
 //! log.txt                        what was said, with seconds since the start
 //! state.safetensors              the newest checkpoint with the optimizer
 //! checkpoints/step-000100.safetensors   adapters
+//! best.safetensors               the adapter that scored best
+//! evaluations/step-000100.png    pictures that were scored
 //! previews/step-000100.png       pictures of the preview prompts
 //! masks/step-000100.png          the automatic masks over the first photo
 //! class/picture-0001.png         pictures of the class that the base model drew
@@ -22,7 +24,9 @@ use std::{
 use personalize::{Recipe, trainer::Report};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LoraFile, Result, generate::writable, tensorboard::EventFile};
+use crate::{
+    Error, LoraFile, Result, Scored, generate::writable, tensorboard::EventFile, train::Evaluation,
+};
 
 /// `recipe.toml`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -34,6 +38,9 @@ pub struct Run {
     pub inputs: Inputs,
     /// What comes out, and when.
     pub outputs: Outputs,
+    /// How it is scored on the way, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<Evaluation>,
 }
 
 /// Paths that go in.
@@ -84,6 +91,9 @@ const RECIPE: &str = "recipe.toml";
 /// A line of values for each step.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 const STATE: &str = "state.safetensors";
+const BEST: &str = "best.safetensors";
+/// Folder of the pictures that were scored.
+const EVALUATIONS: &str = "evaluations";
 const LOCK: &str = ".lock";
 const FOLDERS: [&str; 3] = ["checkpoints", "previews", "masks"];
 
@@ -174,6 +184,17 @@ impl RunFolder {
         path.join(STATE)
     }
 
+    /// Where the adapter lies that scored best.
+    pub fn best(path: &Path) -> PathBuf {
+        path.join(BEST)
+    }
+
+    /// Where the pictures of an evaluation go, in a folder that is made for it.
+    pub fn evaluation(&self, step: u64) -> Result<PathBuf> {
+        writable(&self.path.join(EVALUATIONS))?;
+        Ok(self.at_step(EVALUATIONS, step, "png"))
+    }
+
     /// `FOLDER/step-000100.EXTENSION`.
     pub fn at_step(&self, folder: &str, step: u64, extension: &str) -> PathBuf {
         self.path.join(folder).join(format!("step-{step:06}.{extension}"))
@@ -200,13 +221,51 @@ impl RunFolder {
 
     /// Adds a step to the metrics: a line of JSON, and TensorBoard's event.
     pub fn metrics(&mut self, report: &Report) -> Result<()> {
-        let path = self.path.join(METRICS);
-        let line = serde_json::to_string(report).map_err(|e| Error::path(&path, e))?;
-        let file = File::options().create(true).append(true).open(&path);
-        file.and_then(|mut file| writeln!(file, "{line}")).map_err(|e| Error::path(&path, e))?;
+        self.line(report)?;
         let mut values = vec![("loss", report.loss), ("gradient_norm", report.gradient_norm)];
         values.extend(report.parts.iter().map(|(name, value)| (*name, *value)));
-        self.events.scalars(report.step, &values).map_err(|e| Error::path(&self.path, e))
+        self.scalars(report.step, &values)
+    }
+
+    /// Adds an evaluation to the same. The line is on the disk afterwards: a resumed run
+    /// finds the best by it.
+    pub fn scores(&mut self, scored: &Scored) -> Result<()> {
+        let file = self.line(scored)?;
+        file.sync_data().map_err(|e| Error::path(self.path.join(METRICS), e))?;
+        let mut values = vec![("score", scored.score)];
+        values.extend(scored.scores.iter().map(|(metric, mean)| (metric.name(), *mean)));
+        self.scalars(scored.step, &values)
+    }
+
+    fn line(&self, values: &impl Serialize) -> Result<File> {
+        let path = self.path.join(METRICS);
+        let line = serde_json::to_string(values).map_err(|e| Error::path(&path, e))?;
+        let file = File::options().create(true).append(true).open(&path);
+        let written = file.and_then(|mut file| writeln!(file, "{line}").map(|()| file));
+        written.map_err(|e| Error::path(&path, e))
+    }
+
+    fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        self.events.scalars(step, values).map_err(|e| Error::path(&self.path, e))
+    }
+
+    /// Steps and scores of the evaluations in the metrics, in order.
+    pub fn scored(&self) -> Result<Vec<(u64, f64)>> {
+        #[derive(Deserialize)]
+        struct Line {
+            step: u64,
+            score: Option<f64>,
+        }
+        let path = self.path.join(METRICS);
+        let Ok(file) = File::open(&path) else { return Ok(Vec::new()) };
+        let lines = BufReader::new(file).lines();
+        let of = |line: std::io::Result<String>| {
+            let line = line.map_err(|e| Error::path(&path, e))?;
+            let Line { step, score } =
+                serde_json::from_str(&line).map_err(|e| Error::path(&path, e))?;
+            Ok(score.map(|score| (step, score)))
+        };
+        lines.map(of).filter_map(Result::transpose).collect()
     }
 
     fn truncate_metrics(&self, step: u64) -> Result<()> {

@@ -45,14 +45,13 @@ impl Series {
         let left = self.left();
         let all = self.jobs.len() * self.samples;
         events.note(format!("{} of {all} pictures are there, {left} are drawn", all - left));
-        let mut part = Part { events, before: 0, now: 0, left };
+        let mut part = Part::of(left, events);
         for (job, runs) in self.jobs.into_iter().zip(self.missing) {
             for run in runs {
                 let seed = job.seed.wrapping_add(run.start as u64);
                 let job = generate::Options { seed, count: Some(run.len()), ..job.clone() };
-                part.now = run.len();
+                part.begin(run.len());
                 generate::run(&job, compute, &mut part)?;
-                part.before += run.len();
             }
         }
         Ok(())
@@ -114,7 +113,7 @@ fn check(path: &Path, job: &generate::Options, seed: u64, adapter: Option<&Strin
 }
 
 /// One job of several as a part of the whole.
-struct Part<'a> {
+pub(crate) struct Part<'a> {
     events: &'a mut dyn Events,
     /// Pictures drawn in the jobs before.
     before: usize,
@@ -122,6 +121,19 @@ struct Part<'a> {
     now: usize,
     /// Pictures of all jobs.
     left: usize,
+}
+
+impl<'a> Part<'a> {
+    /// Before the first job, of so many pictures in all.
+    pub fn of(pictures: usize, events: &'a mut dyn Events) -> Self {
+        Self { events, before: 0, now: 0, left: pictures }
+    }
+
+    /// The next job begins, which has so many pictures.
+    pub fn begin(&mut self, pictures: usize) {
+        self.before += self.now;
+        self.now = pictures;
+    }
 }
 
 impl Events for Part<'_> {
@@ -143,6 +155,18 @@ impl Events for Part<'_> {
         self.events.stopped()
     }
 }
+
+/// Passes of the U-Net for one sample that drawing so many pictures with a method's guidance
+/// amounts to.
+pub(crate) fn passes(method: &str, pictures: usize, steps: usize) -> f64 {
+    let streams = if method == "vico" { REFERENCE + GUIDED } else { GUIDED };
+    streams * (pictures * steps) as f64
+}
+
+/// Passes of a drawing step with guidance.
+const GUIDED: f64 = 2.0;
+/// Passes of a reference beside them.
+const REFERENCE: f64 = 1.0;
 
 /// A name as one of a folder: `photos of a cat` is `photos-of-a-cat`.
 pub(crate) fn slug(name: &str) -> String {

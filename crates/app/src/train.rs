@@ -2,9 +2,11 @@
 
 mod class;
 mod encoding;
+mod evaluation;
 mod options;
 mod preview;
 mod recipe_file;
+mod scoring;
 mod steps;
 
 use std::path::{Path, PathBuf};
@@ -28,8 +30,11 @@ use crate::{
 use encoding::{Encoding, Photos};
 use options::{outputs, recipe, run_dir};
 use preview::Preview;
+use scoring::{Judge, Scoring};
 use steps::Parts;
 
+pub(crate) use evaluation::KEYS_OF_METHODS;
+pub use evaluation::{Evaluation, EvaluationOptions};
 pub(crate) use options::resolved;
 pub use options::{ConceptPhotos, Options, RecipeOptions, VicoOptions};
 pub use personalize::methods::vico::variant::{Injection, Placement};
@@ -49,6 +54,8 @@ struct Plan {
     concepts: Vec<Photos>,
     /// Pictures of the classes, if the user has some.
     class_photos: Vec<Photos>,
+    /// If it is scored on the way.
+    judge: Option<Judge>,
     /// No step is taken.
     untrained: bool,
 }
@@ -96,6 +103,7 @@ impl Events for Logged<'_> {
             | Event::Cell { .. }
             | Event::Fetching { .. }
             | Event::Preview { .. } => None,
+            Event::Scored(scored) => Some(scored.to_string()),
         };
         // The run goes on even if its log cannot be written any more; the next
         // file that matters says so.
@@ -153,6 +161,12 @@ impl Plan {
         };
         let base = open_base(compute, &base_path, &loras, events)?;
         let recipe = recipe(options, file.as_ref(), old.as_ref(), &base)?;
+        let evaluation = options.evaluation.settled(
+            old.as_ref().and_then(|run| run.evaluation.as_ref()),
+            &recipe,
+            &base.schedule(),
+            base_path == Path::new(DEFAULT_BASE),
+        )?;
         if methods::is_whole_model(&recipe) {
             base.check_folder()?;
         }
@@ -195,11 +209,13 @@ impl Plan {
             base_fingerprint: fingerprint,
         };
         let outputs = outputs(options, old.as_ref(), adapter, &recipe, learned);
-        let run = Run { recipe, inputs, outputs };
+        let mut run = Run { recipe, inputs, outputs, evaluation };
+        let judge = Judge::of(&mut run, &photos, &way, events)?;
         let resumed =
             old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
         let untrained = options.untrained;
-        let plan = Self { run, base, run_dir, resumed, photos, concepts, class_photos, untrained };
+        let plan =
+            Self { run, base, run_dir, resumed, photos, concepts, class_photos, judge, untrained };
         plan.announce(&memory, compute, events)?;
         Ok(plan)
     }
@@ -250,7 +266,7 @@ impl Plan {
         let unet = self.base.unet()?;
         let taken = self.resumed.as_ref().map_or(0, |(_, optimizer)| optimizer.steps());
         let drawn = self.class_pictures();
-        events.note(steps::time(&self.base, &unet, &self.run.recipe, taken, drawn, device));
+        events.note(steps::time(&self.base, &unet, &self.run, taken, drawn, device));
         Ok(())
     }
 
@@ -268,7 +284,8 @@ impl Plan {
     }
 
     fn train(self, device: &Device, logged: &mut Logged) -> Result<()> {
-        let Self { run, base, resumed, photos, concepts, class_photos, untrained, .. } = self;
+        let Self { run, base, resumed, photos, concepts, class_photos, judge, untrained, .. } =
+            self;
         let recipe = &run.recipe;
         (logged as &mut dyn Events).stage("encoding the photos");
         let mut dataset = Encoding::new(&base, recipe, device)?.dataset(&photos, &concepts)?;
@@ -315,10 +332,12 @@ impl Plan {
         if untrained {
             return parts.finish(&trainer, &dataset, logged);
         }
-        let time = steps::time(&base, &unet, recipe, trainer.steps(), 0, device);
+        let time = steps::time(&base, &unet, &run, trainer.steps(), 0, device);
         (logged as &mut dyn Events).note(time);
         let preview = Preview::new(&parts, first_photo)?;
-        parts.steps(&mut trainer, &dataset, &preview, logged)
+        let method = trainer.method.as_ref();
+        let mut scoring = Scoring::of(&parts, method, judge.as_ref(), &logged.folder)?;
+        parts.steps(&mut trainer, &dataset, &preview, &mut scoring, logged)
     }
 }
 

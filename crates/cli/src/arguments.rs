@@ -5,6 +5,7 @@ mod benchmark;
 mod draw;
 mod evaluate;
 mod exchange;
+mod scores;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ use benchmark::Benchmark;
 use draw::Generate;
 use evaluate::Evaluate;
 use exchange::{Export, Import, Models};
+use scores::Scores;
 
 /// What was typed, ready to run.
 pub struct Arguments {
@@ -321,6 +323,8 @@ struct Train {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    scores: Scores,
+    #[command(flatten)]
     ablations: Ablations,
 }
 
@@ -372,6 +376,7 @@ impl Train {
             preview_every: self.preview_every,
             preview_at_halves: false,
             preview_prompts: self.preview_prompt,
+            evaluation: self.scores.options(),
             without_photos: self.without_photos,
             untrained: false,
             dry_run: self.dry_run,

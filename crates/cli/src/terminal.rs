@@ -165,6 +165,7 @@ impl Events for Terminal {
             }
             Event::Cell { name, number, total, left } => self.cell(name, *number, *total, left),
             Event::Fetching { file, done, total } => self.fetching(file, *done, *total),
+            Event::Scored(scored) => self.line(&scored.to_string()),
             Event::Wrote(path) => self.wrote(path),
             Event::Preview { .. } => {}
         }

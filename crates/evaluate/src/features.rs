@@ -1,10 +1,10 @@
 //! Everything in a study as an encoder sees it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use images::read_photo;
 
-use crate::{Encoder, Result, Study};
+use crate::{Encoder, Result, Study, study::Concept};
 
 /// Features of everything in a study, in the space of one encoder. All have length 1.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,15 +50,34 @@ impl Features {
         }
         let samples: Vec<&PathBuf> = study.samples.iter().map(|sample| &sample.file).collect();
         let samples = encode(&samples)?;
-        let texts = match encoder.knows_texts() {
-            true => texts.iter().map(|texts| encoder.texts(texts)).collect::<Result<_>>()?,
-            false => Vec::new(),
-        };
-        Ok(Self { photos: by_concept, samples, texts })
+        Ok(Self { photos: by_concept, samples, texts: texts_of(encoder, texts)? })
+    }
+
+    /// Features of a study whose samples were encoded already, one row each.
+    ///
+    /// # Errors
+    /// If a photo cannot be read.
+    pub fn around(
+        samples: Vec<Vec<f32>>,
+        study: &Study,
+        encoder: &Encoder,
+        texts: &[Vec<String>],
+    ) -> Result<Self> {
+        let photos = |concept: &Concept| encoded(encoder, &concept.photos);
+        let photos = study.concepts.iter().map(photos).collect::<Result<_>>()?;
+        Ok(Self { photos, samples, texts: texts_of(encoder, texts)? })
     }
 }
 
-fn encoded(encoder: &Encoder, files: &[&PathBuf]) -> Result<Vec<Vec<f32>>> {
+/// Features of the texts, if the encoder knows any.
+fn texts_of(encoder: &Encoder, texts: &[Vec<String>]) -> Result<Vec<Vec<Vec<f32>>>> {
+    match encoder.knows_texts() {
+        true => texts.iter().map(|texts| encoder.texts(texts)).collect(),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn encoded(encoder: &Encoder, files: &[impl AsRef<Path>]) -> Result<Vec<Vec<f32>>> {
     let pictures = files.iter().map(read_photo).collect::<images::Result<Vec<_>>>()?;
     Ok(encoder.pictures(&pictures))
 }

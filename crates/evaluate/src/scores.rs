@@ -62,6 +62,22 @@ impl Metric {
 /// Means by metric.
 pub type Summary = BTreeMap<Metric, Estimate>;
 
+/// One number for likeness to the photos and to the prompts, from -1 to 1: the geometric
+/// mean of I_DINO (of I_CLIP without a DINO) and T_CLIP; where one of them is below 0, the
+/// lower one, so that it rises with both everywhere. `None` if one was not measured.
+///
+/// Either likeness alone is best where the other is worst: copies of a photo, or pictures
+/// without the thing. DreamBench++ (Peng et al. 2024, arXiv 2406.16855) takes the product of
+/// the two for its one number; the root ranks alike and reads as a similarity. In a product
+/// both count by their relative change, although T_CLIP varies in a much smaller range.
+pub fn balance(summary: &Summary) -> Option<f64> {
+    let mean = |metric| summary.get(&metric).map(|estimate| estimate.mean);
+    let photos = mean(Metric::DinoImage).or(mean(Metric::ClipImage))?;
+    let prompts = mean(Metric::ClipText)?;
+    let lower = photos.min(prompts);
+    Some(if lower > 0.0 { (photos * prompts).sqrt() } else { lower })
+}
+
 /// All scores of a study.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Scores {

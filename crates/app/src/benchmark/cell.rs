@@ -28,7 +28,7 @@ use crate::{
     generate,
     run_folder::RunFolder,
     series::{self, Series, slug},
-    train,
+    train::{self, Evaluation},
 };
 
 /// Where the cells lie in the folder of a benchmark.
@@ -40,6 +40,8 @@ pub(super) struct Cell<'a> {
     /// Indices in the plan.
     pub at: (usize, usize),
     pub recipe: Recipe,
+    /// How it is scored on the way, if it is.
+    pub evaluation: Option<Evaluation>,
     pub folder: PathBuf,
 }
 
@@ -51,12 +53,12 @@ impl<'a> Cell<'a> {
     pub fn new(
         plan: &'a Plan,
         (concept, method): (usize, usize),
-        recipe: Recipe,
+        (recipe, evaluation): (Recipe, Option<Evaluation>),
         output: &Path,
     ) -> Result<Self> {
         let names = [&plan.concepts[concept].name, &plan.methods[method].name].map(|n| slug(n));
         let folder = names.iter().fold(output.join(CELLS), |folder, name| folder.join(name));
-        let cell = Self { plan, at: (concept, method), recipe, folder };
+        let cell = Self { plan, at: (concept, method), recipe, evaluation, folder };
         if cell.is_trained() {
             let info = Info::from_metadata(&TensorFile::open(cell.adapter())?)?;
             cell.check(&info.recipe, &cell.adapter())?;
@@ -90,11 +92,6 @@ impl<'a> Cell<'a> {
         format!("{} by {}", self.concept().name, self.method().name)
     }
 
-    /// Steps of its training.
-    pub fn steps(&self) -> u64 {
-        if self.method().untrained { 0 } else { self.recipe.steps }
-    }
-
     /// How it was trained, in a line.
     pub fn recipe_text(&self) -> String {
         if self.method().untrained {
@@ -117,6 +114,11 @@ impl<'a> Cell<'a> {
 
     pub fn is_trained(&self) -> bool {
         self.adapter().is_file()
+    }
+
+    /// True if steps are left. The base takes none.
+    pub fn is_to_train(&self) -> bool {
+        !self.method().untrained && !self.is_trained()
     }
 
     /// The pictures by prompt.
@@ -186,9 +188,10 @@ impl<'a> Cell<'a> {
         if self.plan.runs.keep_checkpoints {
             return Ok(());
         }
-        let state = RunFolder::state(&self.run_dir());
-        if state.exists() {
-            fs::remove_file(&state).map_err(|e| Error::path(&state, e))?;
+        for file in [RunFolder::state(&self.run_dir()), RunFolder::best(&self.run_dir())] {
+            if file.exists() {
+                fs::remove_file(&file).map_err(|e| Error::path(&file, e))?;
+            }
         }
         let checkpoints = self.run_dir().join("checkpoints");
         match checkpoints.exists() {

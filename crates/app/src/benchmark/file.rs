@@ -10,8 +10,11 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
-    DEFAULT_BASE, Error, LoraFile, Result, evaluate::Convention, generate, keys,
-    run_folder::RECIPE_LIMIT, train::recipe_keys,
+    DEFAULT_BASE, Error, LoraFile, Result,
+    evaluate::{Convention, Prompts},
+    generate, keys,
+    run_folder::RECIPE_LIMIT,
+    train::{KEYS_OF_METHODS, recipe_keys},
 };
 
 /// The presets by name.
@@ -62,13 +65,11 @@ fn default_base() -> PathBuf {
 }
 
 /// Where prompts come from; `{}` or `*` stands for the object.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(untagged)]
 pub(super) enum PromptSource {
-    /// A set of the program's, or a file.
-    One(PathBuf),
-    /// The prompts themselves.
-    List(Vec<String>),
+    /// The same for all.
+    Same(Prompts),
     /// A set or file for each kind of thing.
     Kinds { object: PathBuf, live: PathBuf },
 }
@@ -247,11 +248,11 @@ impl PlanFile {
         let optional = [clip, dino, &mut self.dataset].into_iter().chain(photos);
         optional.flatten().for_each(beside);
         match &mut self.prompts {
-            Some(PromptSource::One(one)) => beside(one),
+            Some(PromptSource::Same(Prompts::Set(set))) => beside(set),
             Some(PromptSource::Kinds { object, live }) => {
                 [object, live].into_iter().for_each(beside)
             }
-            Some(PromptSource::List(_)) | None => {}
+            Some(PromptSource::Same(Prompts::List(_))) | None => {}
         }
     }
 }
@@ -302,11 +303,12 @@ fn check_rows(
     Ok(())
 }
 
-/// Keys of a recipe that a method may have.
+/// Keys of a recipe that a method may have, and those of scores on the way.
 fn method_keys() -> Vec<String> {
     let part = |key: &str| key.split('.').next().unwrap_or(key).to_owned();
     let own = |key: &String| !NOT_OF_METHODS.contains(&part(key).as_str());
-    recipe_keys().into_iter().filter(own).collect()
+    let scored = KEYS_OF_METHODS.map(str::to_owned);
+    recipe_keys().into_iter().filter(own).chain(scored).collect()
 }
 
 #[cfg(test)]
@@ -333,7 +335,8 @@ mod tests {
         assert_eq!((plan.drawing.steps, plan.drawing.samples), (9, 4));
         assert_eq!(plan.judging.convention, Convention::Class);
         assert_eq!((plan.methods.len(), plan.concepts.len()), (1, 30));
-        assert!(matches!(plan.prompts, Some(PromptSource::List(list)) if list == ["a {}"]));
+        let list = PromptSource::Same(Prompts::List(vec!["a {}".into()]));
+        assert_eq!(plan.prompts, Some(list));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use evaluate::{
     report::{self, Report},
     study::{Concept, Sample},
 };
-use images::read_photo;
 use personalize::PLACEHOLDER;
 
 use super::{Options, cell::Cell, features, plan::Plan, runs};
@@ -92,17 +91,8 @@ fn look(
     texts: &[Vec<String>],
     events: &mut dyn Events,
 ) -> Result<Features> {
-    let photos = |concept: &Concept| {
-        let photos = concept.photos.iter().map(read_photo).collect::<images::Result<Vec<_>>>()?;
-        Ok(encoder.pictures(&photos))
-    };
-    let photos = study.concepts.iter().map(photos).collect::<Result<_>>()?;
     let samples = features::of_cells(done, encoder, events)?.into_iter().flatten().collect();
-    let texts = match encoder.knows_texts() {
-        true => texts.iter().map(|texts| encoder.texts(texts)).collect::<evaluate::Result<_>>()?,
-        false => Vec::new(),
-    };
-    Ok(Features { photos, samples, texts })
+    Ok(Features::around(samples, study, encoder, texts)?)
 }
 
 /// Seconds of all cells together.

@@ -21,7 +21,7 @@ use diffusion::Base;
 
 use crate::{
     Compute, DEFAULT_BASE, Event, Events, Result, estimate::time_text, evaluate::Encoders,
-    generate::writable, lora::open_base,
+    event::Quiet, generate::writable, lora::open_base,
 };
 use cell::Cell;
 use file::PlanFile;
@@ -124,7 +124,8 @@ fn cells<'a>(plan: &'a Plan, base: &Base, output: &Path) -> Result<Vec<Cell<'a>>
     for (c, concept) in plan.concepts.iter().enumerate() {
         for (m, method) in plan.methods.iter().enumerate() {
             let recipe = plan.recipe(concept, method, base)?;
-            cells.push(Cell::new(plan, (c, m), recipe, output)?);
+            let evaluation = plan.evaluation(concept, method, &recipe, base)?;
+            cells.push(Cell::new(plan, (c, m), (recipe, evaluation), output)?);
         }
     }
     Ok(cells)
@@ -132,7 +133,7 @@ fn cells<'a>(plan: &'a Plan, base: &Base, output: &Path) -> Result<Vec<Cell<'a>>
 
 /// What there is to do.
 fn summary(all: &[Cell], left: &[&Cell], clock: &Clock, shard: Shard) -> String {
-    let trainings = left.iter().filter(|cell| !cell.is_trained()).count();
+    let trainings = left.iter().filter(|cell| cell.is_to_train()).count();
     let pictures: usize = left.iter().map(|cell| cell.missing()).sum();
     let part = match shard {
         Shard::WHOLE => String::new(),
@@ -153,13 +154,14 @@ fn summary(all: &[Cell], left: &[&Cell], clock: &Clock, shard: Shard) -> String 
 fn listed(all: &[Cell], shard: Shard) -> Vec<String> {
     let line = |(i, cell): (usize, &Cell)| {
         let missing = cell.missing();
-        let state = match (cell.is_trained(), missing) {
+        let state = match missing {
             _ if !shard.has(i) => "of another part".to_owned(),
-            (true, 0) => "done".to_owned(),
-            (true, missing) => format!("trained, {missing} pictures to draw"),
-            (false, missing) => {
-                format!("{} steps to train, {missing} pictures to draw", cell.steps())
+            _ if cell.is_done() => "done".to_owned(),
+            _ if cell.is_to_train() => {
+                format!("{} steps to train, {missing} pictures to draw", cell.recipe.steps)
             }
+            _ if cell.method().untrained => format!("{missing} pictures to draw"),
+            _ => format!("trained, {missing} pictures to draw"),
         };
         format!("{}: {state}", cell.name())
     };
@@ -194,26 +196,10 @@ fn work(
         let (number, total, left) = (i + 1, cells.len(), time_text(clock.left()));
         events.event(&Event::Cell { name: cell.name(), number, total, left });
         let passes = passes(cell);
-        match cell.work(compute, &mut InCell(events))? {
+        match cell.work(compute, &mut Quiet(events))? {
             true => clock.add(passes),
             false => events.note(format!("{}: another process is at it", cell.name())),
         }
     }
     Ok(())
-}
-
-/// What is heard from inside a cell: progress and warnings.
-struct InCell<'a>(&'a mut dyn Events);
-
-impl Events for InCell<'_> {
-    fn event(&mut self, event: &Event) {
-        match event {
-            Event::Stage(_) | Event::Note(_) | Event::Wrote(_) => {}
-            other => self.0.event(other),
-        }
-    }
-
-    fn stopped(&self) -> bool {
-        self.0.stopped()
-    }
 }

@@ -14,9 +14,9 @@ use toml::Table;
 
 use super::file::{ConceptRow, Drawing, Judging, Kind, PlanFile, PromptSource, Runs};
 use crate::{
-    Error, LoraFile, Result, keys,
+    DEFAULT_BASE, Error, LoraFile, Result, keys,
     series::slug,
-    train::{self, RecipeOptions},
+    train::{self, Evaluation, EvaluationOptions, RecipeOptions},
 };
 
 /// The method that is none: the base draws the class word.
@@ -55,6 +55,8 @@ pub(super) struct Method {
     /// As the plan has them, those for all methods included.
     pub keys: Table,
     pub options: RecipeOptions,
+    /// How it is scored on the way, as far as the plan has it for this method.
+    pub evaluation: EvaluationOptions,
     /// Nothing is learned.
     pub untrained: bool,
 }
@@ -96,9 +98,45 @@ impl Plan {
             init_word: Some(concept.word.clone()),
             recipe,
             checkpoint_every: self.runs.checkpoint_every,
+            evaluation: self.evaluation_options(concept, method),
             untrained: method.untrained,
             ..train::Options::default()
         }
+    }
+
+    /// How a cell is scored on the way: by the plan's encoders and its guidance, with
+    /// pictures that are not those of the table.
+    fn evaluation_options(&self, concept: &Concept, method: &Method) -> EvaluationOptions {
+        let own = method.evaluation.clone();
+        if own.evaluate_every.is_none() {
+            return own;
+        }
+        let Judging { clip, dino, convention } = self.judging.clone();
+        EvaluationOptions {
+            guidance: Some(self.drawing.guidance),
+            seed: Some(self.seed_of(&format!("evaluating/{}", concept.name))),
+            clip,
+            dino,
+            convention: Some(convention),
+            ..own
+        }
+    }
+
+    /// The settings of that.
+    ///
+    /// # Errors
+    /// If there is no encoder that could decide, or a key means nothing.
+    pub fn evaluation(
+        &self,
+        concept: &Concept,
+        method: &Method,
+        recipe: &Recipe,
+        base: &Base,
+    ) -> Result<Option<Evaluation>> {
+        let options = self.evaluation_options(concept, method);
+        let inside = self.base == Path::new(DEFAULT_BASE);
+        let settled = options.settled(None, recipe, &base.schedule(), inside);
+        settled.map_err(|e| named(concept, method, e))
     }
 
     /// The recipe of a cell.
@@ -107,14 +145,18 @@ impl Plan {
     /// If it asks for something that its method or the base cannot do.
     pub fn recipe(&self, concept: &Concept, method: &Method, base: &Base) -> Result<Recipe> {
         let recipe = train::resolved(&self.training(concept, method), base);
-        let named = |e| Error::Usage(format!("{} by {}: {e}", concept.name, method.name));
-        recipe.map_err(named)
+        recipe.map_err(|e| named(concept, method, e))
     }
 
     /// A seed that belongs to a name, whatever else the plan holds.
     pub fn seed_of(&self, name: &str) -> u64 {
         TorchRng::derive(self.seed, name).next_u32().into()
     }
+}
+
+/// An error of a cell.
+fn named(concept: &Concept, method: &Method, error: Error) -> Error {
+    Error::Usage(format!("{} by {}: {error}", concept.name, method.name))
 }
 
 impl Concept {
@@ -143,15 +185,10 @@ impl Concept {
 impl PromptSource {
     /// The prompts of a kind of thing.
     fn read(&self, kind: Kind) -> Result<Vec<String>> {
-        let read = |set: &Path| Ok(prompts::read(set, PLACEHOLDER)?);
         match (self, kind) {
-            (Self::One(set), _) => read(set),
-            (Self::Kinds { object, .. }, Kind::Object) => read(object),
-            (Self::Kinds { live, .. }, Kind::Live) => read(live),
-            (Self::List(list), _) => {
-                let lines = list.iter().map(String::as_str);
-                Ok(prompts::placed(lines, PLACEHOLDER, "prompts")?)
-            }
+            (Self::Same(prompts), _) => prompts.read(PLACEHOLDER, "prompts"),
+            (Self::Kinds { object, .. }, Kind::Object) => Ok(prompts::read(object, PLACEHOLDER)?),
+            (Self::Kinds { live, .. }, Kind::Live) => Ok(prompts::read(live, PLACEHOLDER)?),
         }
     }
 }
@@ -173,6 +210,12 @@ impl Method {
             return Err(Error::Usage(what));
         }
         keys.insert("method".to_owned(), method.into());
+        let wrong = |e: toml::de::Error| Error::Usage(format!("{name}: {}", e.message()));
+        let (scored, recipe): (Table, Table) = keys
+            .clone()
+            .into_iter()
+            .partition(|(key, _)| train::KEYS_OF_METHODS.contains(&key.as_str()));
+        let evaluation = scored.try_into().map_err(wrong)?;
         let options = if untrained {
             RecipeOptions {
                 method: Some("textual-inversion".into()),
@@ -180,10 +223,9 @@ impl Method {
                 ..RecipeOptions::default()
             }
         } else {
-            let wrong = |e: toml::de::Error| Error::Usage(format!("{name}: {}", e.message()));
-            keys.clone().try_into().map_err(wrong)?
+            recipe.try_into().map_err(wrong)?
         };
-        Ok(Self { name, keys, options, untrained })
+        Ok(Self { name, keys, options, evaluation, untrained })
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::plan::Plan;
+use super::{
+    file::Judging,
+    plan::{Method, Plan},
+};
 use crate::{Error, Result};
 
 /// The plan in a run folder.
@@ -56,7 +59,8 @@ impl Record {
     }
 }
 
-/// What decides pictures. Encoders and what is kept are not in it.
+/// What decides pictures. What is kept is not in it, nor are encoders, but where they decide
+/// when a training ends.
 fn table(plan: &Plan, fingerprint: &str) -> Table {
     let text = |text: &dyn std::fmt::Display| Value::from(text.to_string());
     let list = |list: &[String]| Value::from(list.to_vec());
@@ -77,8 +81,14 @@ fn table(plan: &Plan, fingerprint: &str) -> Table {
         ]);
         (concept.name.clone(), Value::from(entry))
     });
-    let methods = plan.methods.iter();
-    let methods = methods.map(|method| (method.name.clone(), Value::from(method.keys.clone())));
+    let method = |method: &Method| {
+        let mut keys = method.keys.clone();
+        if method.evaluation.stop_when_no_better.is_some_and(|most| most > 0) {
+            keys.insert("stopped_by".to_owned(), judging(&plan.judging));
+        }
+        (method.name.clone(), Value::from(keys))
+    };
+    let methods = plan.methods.iter().map(method);
     let loras: Vec<String> = plan.loras.iter().map(ToString::to_string).collect();
     Table::from_iter([
         ("base".to_owned(), text(&plan.base.display())),
@@ -90,6 +100,17 @@ fn table(plan: &Plan, fingerprint: &str) -> Table {
         ("concepts".to_owned(), Value::from(Table::from_iter(concepts))),
         ("methods".to_owned(), Value::from(Table::from_iter(methods))),
     ])
+}
+
+/// The encoders, as the plan names them.
+fn judging(judging: &Judging) -> Value {
+    let Judging { clip, dino, convention } = judging;
+    let encoders = [("clip", clip), ("dino", dino)].into_iter().filter_map(|(key, encoder)| {
+        Some((key.to_owned(), encoder.as_ref()?.display().to_string()))
+    });
+    let convention = ("convention".to_owned(), convention.name().to_owned());
+    let all = encoders.chain([convention]).map(|(key, text)| (key, Value::from(text)));
+    Value::from(Table::from_iter(all))
 }
 
 /// Finds out whether a plan only grew.

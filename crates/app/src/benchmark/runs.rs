@@ -15,8 +15,8 @@ use crate::{Error, Result, run_folder::METRICS};
 /// Values of a step that are no curve of interest.
 const LEFT_OUT: [&str; 2] = ["step", "gradient_norm"];
 
-/// Points of a curve; of more steps, means are taken.
-const POINTS: usize = 50;
+/// Points of a curve over all steps of a recipe; of more, means are taken.
+const POINTS: u64 = 50;
 
 /// Costs, curves and masks of a cell.
 pub(super) fn run(cell: &Cell) -> Result<Run> {
@@ -31,13 +31,14 @@ pub(super) fn run(cell: &Cell) -> Result<Run> {
         training_bytes: costs.training_bytes.filter(|_| learned),
         picture_seconds: drawn.then(|| costs.drawing_seconds / costs.pictures as f64),
         drawing_bytes: costs.drawing_bytes,
-        curves: curves(&run_dir.join(METRICS), POINTS)?,
+        curves: curves(&run_dir.join(METRICS), cell.recipe.steps)?,
         masks: newest(&run_dir.join("masks")),
     })
 }
 
-/// The values by name in a file with a line of JSON for each step.
-fn curves(path: &Path, points: usize) -> Result<BTreeMap<String, Curve>> {
+/// The values by name in a file with a line of JSON for each step and evaluation, of a
+/// training of so many steps.
+fn curves(path: &Path, steps: u64) -> Result<BTreeMap<String, Curve>> {
     let mut curves: BTreeMap<String, Curve> = BTreeMap::new();
     if !path.exists() {
         return Ok(curves);
@@ -53,18 +54,20 @@ fn curves(path: &Path, points: usize) -> Result<BTreeMap<String, Curve>> {
             }
         }
     }
-    curves.values_mut().for_each(|curve| *curve = coarse(curve, points));
+    let share = steps.div_ceil(POINTS).max(1) as f64;
+    curves.values_mut().for_each(|curve| *curve = coarse(curve, share));
     Ok(curves)
 }
 
-/// A curve of at most so many points, each the mean of as many neighbours.
-fn coarse(curve: &[[f64; 2]], points: usize) -> Curve {
-    let share = curve.len().div_ceil(points).max(1);
-    let mean = |part: &[[f64; 2]]| {
-        let mean = |i: usize| part.iter().map(|p| p[i]).sum::<f64>() / part.len() as f64;
+/// A curve with one point for each so many steps, the mean of what lies there: of two
+/// trainings by one recipe points are of the same steps, even if one ended early.
+fn coarse(curve: &[[f64; 2]], share: f64) -> Curve {
+    let part = |point: &[f64; 2]| ((point[0] - 1.0) / share).floor();
+    let mean = |points: &[[f64; 2]]| {
+        let mean = |i: usize| points.iter().map(|p| p[i]).sum::<f64>() / points.len() as f64;
         [mean(0), mean(1)]
     };
-    curve.chunks(share).map(mean).collect()
+    curve.chunk_by(|a, b| part(a) == part(b)).map(mean).collect()
 }
 
 /// The last file of a folder by name.
@@ -83,9 +86,11 @@ mod tests {
     #[test]
     fn curves_are_means_of_neighbouring_steps() {
         let curve: Curve = (1..=5).map(|i| [f64::from(i), f64::from(i * i)]).collect();
-        assert_eq!(coarse(&curve, 9), curve);
-        assert_eq!(coarse(&curve, 3), [[1.5, 2.5], [3.5, 12.5], [5.0, 25.0]]);
-        assert!(coarse(&[], 3).is_empty());
+        assert_eq!(coarse(&curve, 1.0), curve);
+        assert_eq!(coarse(&curve, 2.0), [[1.5, 2.5], [3.5, 12.5], [5.0, 25.0]]);
+        let scores = vec![[50.0, 0.1], [100.0, 0.2]];
+        assert_eq!(coarse(&scores, 8.0), scores);
+        assert!(coarse(&[], 3.0).is_empty());
     }
 
     #[test]

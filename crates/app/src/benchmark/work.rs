@@ -5,24 +5,19 @@ use std::time::Instant;
 use diffusion::Base;
 
 use super::cell::Cell;
-use crate::{Compute, Result, train::pass_seconds};
+use crate::{Compute, Result, series, train::pass_seconds};
 
 /// Work left in a cell, in passes of the U-Net for one sample.
 pub(super) fn passes(cell: &Cell) -> f64 {
     let recipe = &cell.recipe;
-    let training = match cell.is_trained() || cell.method().untrained {
-        true => 0.0,
-        false => crate::train::passes(recipe),
+    let training = if cell.is_to_train() {
+        let evaluation = cell.evaluation.as_ref();
+        crate::train::passes(recipe) + evaluation.map_or(0.0, |e| e.passes(recipe, 0))
+    } else {
+        0.0
     };
-    let drawing = &cell.plan.drawing;
-    let streams = if recipe.method == "vico" { REFERENCE + GUIDED } else { GUIDED };
-    training + streams * (cell.missing() * drawing.steps) as f64
+    training + series::passes(&recipe.method, cell.missing(), cell.plan.drawing.steps)
 }
-
-/// Passes of a drawing step with guidance.
-const GUIDED: f64 = 2.0;
-/// Passes of a reference beside them.
-const REFERENCE: f64 = 1.0;
 
 /// A clock for work that is counted in passes.
 pub(super) struct Clock {

@@ -91,10 +91,15 @@ impl Encoders {
         Ok(Self { clip: find(clip)?, dino: find(dino)? })
     }
 
-    /// Opens each once, so that hours of drawing are not followed by a refusal.
-    pub fn check(&self, compute: &Compute) -> Result<()> {
-        self.clip.iter().try_for_each(|place| open(place, Kind::Clip, compute).map(drop))?;
-        self.dino.iter().try_for_each(|place| open(place, Kind::Dino, compute).map(drop))
+    /// Opens each once, so that hours of drawing are not followed by a refusal. The answer
+    /// is what they are, which tells them from others.
+    pub fn check(&self, compute: &Compute) -> Result<Vec<String>> {
+        let places = [(&self.clip, Kind::Clip), (&self.dino, Kind::Dino)];
+        let opened = places.into_iter().filter_map(|(place, kind)| {
+            let opened = open(place.as_ref()?, kind, compute);
+            Some(opened.map(|encoder| encoder.description().fingerprint()))
+        });
+        opened.collect()
     }
 
     /// Lets each encoder look at a study, and scores it; the seconds of each part go into

@@ -3,6 +3,7 @@
 mod draw;
 mod encoders;
 mod folder;
+mod prompts;
 
 use std::{
     collections::BTreeMap,
@@ -29,6 +30,7 @@ use draw::Plan;
 pub(crate) use encoders::Encoders;
 use encoders::look;
 pub use evaluate::prompts::Convention;
+pub use prompts::Prompts;
 
 /// What was typed.
 #[derive(Clone, Debug)]

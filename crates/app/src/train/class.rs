@@ -7,16 +7,16 @@ use diffusion::denoise::TextDenoiser;
 use images::{read_folder, write_png};
 use personalize::{
     Error as RunError, Recipe, Result as RunResult, captions,
-    generate::{Drawn, Job, Model, Start, Watch, draw},
+    generate::{Drawn, Job, Start, Watch, draw},
 };
 
 use super::{Logged, encoding::Photos, steps::Parts};
 use crate::{Error, Event, Events, Result, pictures::numbered};
 
 /// How the base draws them: the sampler that needs the fewest steps.
-const SAMPLER: &str = "dpmpp-2m-karras";
+pub(super) const SAMPLER: &str = "dpmpp-2m-karras";
 /// Its steps.
-const STEPS: usize = 20;
+pub(super) const STEPS: usize = 20;
 
 /// Passes of the U-Net for one picture, which has guidance.
 pub(super) const PASSES: usize = 2 * STEPS;
@@ -70,17 +70,9 @@ fn drawn(
     numbers: &[usize],
     logged: &mut Logged,
 ) -> Result<()> {
-    let (recipe, vae) = (&parts.run.recipe, &parts.base.configs().vae);
+    let recipe = &parts.run.recipe;
     let decoder = parts.base.vae_decoder()?;
-    let model = Model {
-        tokenizer: parts.tokenizer,
-        text: parts.text,
-        unet: parts.unet,
-        decoder: &decoder,
-        schedule: parts.schedule,
-        factor: vae.factor(),
-        channels: vae.latent_channels,
-    };
+    let model = parts.model(&decoder);
     let prompts = ["", caption].map(|text| parts.tokenizer.encode(text, None));
     let [nothing, class] = prompts;
     let context = parts.text.forward(&[nothing?, class?], None);

@@ -10,7 +10,7 @@ use personalize::{
 };
 use serde::Deserialize;
 
-use super::{Injection, Placement, recipe_file::RecipeFile};
+use super::{EvaluationOptions, Injection, Placement, recipe_file::RecipeFile};
 use crate::{
     Error, LoraFile, Result,
     run_folder::{Outputs, Run},
@@ -50,6 +50,8 @@ pub struct Options {
     pub preview_at_halves: bool,
     /// Prompts of the previews.
     pub preview_prompts: Vec<String>,
+    /// Scores on the way.
+    pub evaluation: EvaluationOptions,
     /// Leave the photos' latents out of the adapter.
     pub without_photos: bool,
     /// Write the adapter before its first step: what the base itself makes of the class word.

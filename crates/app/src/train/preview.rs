@@ -3,39 +3,50 @@
 use diffusion::vae::Decoder;
 use images::{Picture, labelled_sheet, write_png};
 use personalize::{
-    Result as RunResult, captions,
+    Error as RunError, Result as RunResult, captions,
     dataset::Dataset,
-    generate::{Drawn, Job, Model, Start, Watch, generate},
+    generate::{Drawn, Job, Start, Watch, generate},
     masks::{self, MaskView},
-    methods::{Frozen, Sources},
+    methods::{Frozen, Method, Sources},
     trainer::Trainer,
 };
 
-use super::{Logged, steps::Parts};
-use crate::{Event, Events, Result};
+use super::{Evaluation, Logged, steps::Parts};
+use crate::{Event, Events, Result, run_folder::Run, series::Part};
 
 /// Gap between the pictures of a sheet, pixels.
-const GAP: usize = 8;
+pub(super) const GAP: usize = 8;
 
 /// Timestep at which the masks are shown: early enough for clean features.
 pub(crate) const MASK_TIMESTEP: usize = 200;
 
-/// What previews need beside the frozen parts.
+/// What pictures on the way need beside the frozen parts.
 pub(super) struct Preview {
-    /// Loaded if there are previews.
+    /// Loaded if there are any.
     decoder: Option<Decoder>,
     photo: Picture,
+}
+
+/// Pictures to draw on the way.
+pub(super) struct Wanted<'a> {
+    pub prompts: &'a [String],
+    /// How, but for the prompt.
+    pub job: Job,
+    /// They are drawn to the end even if the run is to stop.
+    pub to_the_end: bool,
 }
 
 impl Preview {
     /// `photo` is the first one.
     pub fn new(parts: &Parts, photo: Picture) -> Result<Self> {
-        let wanted = parts.run.outputs.preview_every > 0;
+        let Run { outputs, evaluation, .. } = parts.run;
+        let scored = evaluation.as_ref().is_some_and(Evaluation::is_on);
+        let wanted = outputs.preview_every > 0 || scored;
         let decoder = wanted.then(|| parts.base.vae_decoder()).transpose()?;
         Ok(Self { decoder, photo })
     }
 
-    /// Draws the preview prompts by the same path as `vico generate`.
+    /// Draws the preview prompts.
     pub fn pictures(
         &self,
         parts: &Parts,
@@ -43,28 +54,10 @@ impl Preview {
         dataset: &Dataset,
         logged: &mut Logged,
     ) -> Result<()> {
-        let Some(decoder) = &self.decoder else { return Ok(()) };
-        let vae = &parts.base.configs().vae;
-        let model = Model {
-            tokenizer: parts.tokenizer,
-            text: parts.text,
-            unet: parts.unet,
-            decoder,
-            schedule: parts.schedule,
-            factor: vae.factor(),
-            channels: vae.latent_channels,
-        };
-        let references = [dataset.photos[0].reference()];
-        let sources = Sources::references(&references);
-        let mut rows = Vec::new();
-        for prompt in &parts.run.outputs.preview_prompts {
-            let job = Job::new(prompt, parts.run.recipe.size);
-            let method = trainer.method.as_ref();
-            let prompts = job.prompts(parts.tokenizer, Some(parts.placeholder(method)), false)?;
-            let mut watch = Collect { events: logged, drawn: Vec::new() };
-            generate(&model, Some(method), &job, &prompts, sources, Start::Noise, &mut watch)?;
-            rows.push((prompt.clone(), watch.drawn));
-        }
+        let prompts = &parts.run.outputs.preview_prompts;
+        let job = Job::new("", parts.run.recipe.size);
+        let wanted = Wanted { prompts, job, to_the_end: true };
+        let rows = self.rows(parts, trainer.method.as_ref(), dataset, wanted, logged)?;
         let step = trainer.steps();
         let path = logged.folder.at_step("previews", step, "png");
         write_png(&path, &labelled_sheet(&rows, GAP), &[] as &[(&str, &str)])?;
@@ -72,6 +65,38 @@ impl Preview {
         logged.event(&Event::Preview { step, pictures });
         logged.event(&Event::Wrote(path));
         Ok(())
+    }
+
+    /// Draws prompts by the same path as `vico generate`.
+    ///
+    /// # Errors
+    /// If a prompt cannot be drawn, or the run is to stop and they need not be finished.
+    ///
+    /// # Panics
+    /// If the run said that there are no pictures.
+    pub fn rows(
+        &self,
+        parts: &Parts,
+        method: &dyn Method,
+        dataset: &Dataset,
+        wanted: Wanted,
+        events: &mut dyn Events,
+    ) -> Result<Vec<(String, Vec<Picture>)>> {
+        let Wanted { prompts, job, to_the_end } = wanted;
+        let decoder = self.decoder.as_ref().expect("loaded for runs with pictures");
+        let model = parts.model(decoder);
+        let references = [dataset.photos[0].reference()];
+        let sources = Sources::references(&references);
+        let mut part = Part::of(prompts.len() * job.count, events);
+        let draw = |prompt: &String| {
+            part.begin(job.count);
+            let job = Job { prompt: prompt.clone(), ..job.clone() };
+            let tokens = job.prompts(parts.tokenizer, Some(parts.placeholder(method)), false)?;
+            let mut watch = Collect { events: &mut part, to_the_end, drawn: Vec::new() };
+            generate(&model, Some(method), &job, &tokens, sources, Start::Noise, &mut watch)?;
+            Ok((prompt.clone(), watch.drawn))
+        };
+        prompts.iter().map(draw).collect()
     }
 
     /// Draws the automatic masks over the first photo.
@@ -103,16 +128,16 @@ impl Preview {
     }
 }
 
-struct Collect<'a, 'b> {
-    events: &'a mut Logged<'b>,
+struct Collect<'a> {
+    events: &'a mut dyn Events,
+    to_the_end: bool,
     drawn: Vec<Picture>,
 }
 
-impl Watch for Collect<'_, '_> {
-    /// A preview is drawn to its end even if the run is to stop.
+impl Watch for Collect<'_> {
     fn step(&mut self, done: usize, total: usize) -> RunResult<()> {
         self.events.event(&Event::Drawing { done, total });
-        Ok(())
+        if !self.to_the_end && self.events.stopped() { Err(RunError::Stopped) } else { Ok(()) }
     }
 
     fn picture(&mut self, drawn: Drawn) -> RunResult<()> {

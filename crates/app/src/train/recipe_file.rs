@@ -7,9 +7,11 @@ use personalize::{Recipe, methods::vico::variant::Variant, recipe::Concept};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Options, options::ConceptPhotos};
+use super::{Evaluation, EvaluationOptions, Options, options::ConceptPhotos};
 use crate::{
-    Error, LoraFile, Result, keys,
+    Error, LoraFile, Result,
+    evaluate::Convention,
+    keys,
     run_folder::{Inputs, Outputs, RECIPE_LIMIT, Run},
 };
 
@@ -20,6 +22,7 @@ pub struct RecipeFile {
     recipe: Table,
     inputs: PartOfInputs,
     outputs: PartOfOutputs,
+    evaluation: EvaluationOptions,
 }
 
 #[derive(Default, Deserialize)]
@@ -66,19 +69,22 @@ impl RecipeFile {
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&e))?;
         keys::check(&table, &keys::names(&example(), "")).map_err(|what| wrong(&what))?;
         let mut section = |name: &str| table.remove(name).unwrap_or(Value::Table(Table::new()));
-        let [recipe, inputs, outputs] = ["recipe", "inputs", "outputs"].map(&mut section);
+        let [recipe, inputs, outputs, evaluation] =
+            ["recipe", "inputs", "outputs", "evaluation"].map(&mut section);
         let Value::Table(recipe) = recipe else { return Err(wrong(&"recipe is no section")) };
         Ok(Self {
             path: path.to_owned(),
             recipe,
             inputs: inputs.try_into().map_err(|e| wrong(&format!("inputs: {e}")))?,
             outputs: outputs.try_into().map_err(|e| wrong(&format!("outputs: {e}")))?,
+            evaluation: evaluation.try_into().map_err(|e| wrong(&format!("evaluation: {e}")))?,
         })
     }
 
     /// Fills in what was not typed, besides the recipe's own part.
     pub(super) fn fill(&self, options: &mut Options) {
-        let Self { inputs, outputs, .. } = self;
+        let Self { inputs, outputs, evaluation, .. } = self;
+        options.evaluation.fill(evaluation);
         let text = |name: &str| self.recipe.get(name).and_then(Value::as_str).map(str::to_owned);
         options.photos = options.photos.take().or_else(|| inputs.photos.clone());
         options.base = options.base.take().or_else(|| inputs.base.clone());
@@ -143,6 +149,20 @@ fn example() -> Table {
             preview_every: 0,
             preview_prompts: Vec::new(),
         },
+        evaluation: Some(Evaluation {
+            evaluate_every: 0,
+            stop_when_no_better: 0,
+            prompts: Vec::new(),
+            samples: 1,
+            sampling_steps: 1,
+            guidance: 1.0,
+            sampler: String::new(),
+            seed: 0,
+            clip: Some("clip".into()),
+            dino: Some("dino".into()),
+            convention: Convention::Omit,
+            encoders: Vec::new(),
+        }),
     };
     Table::try_from(run).expect("a run is plain data")
 }
@@ -171,6 +191,11 @@ mod tests {
             ("[recipes]", "recipes", "recipe"),
             ("[outputs]\npreview_prompt = []", "outputs.preview_prompt", "outputs.preview_prompts"),
             ("[inputs]\nlora = []", "inputs.lora", "inputs.loras"),
+            (
+                "[outputs]\nevaluate_every = 9",
+                "outputs.evaluate_every",
+                "evaluation.evaluate_every",
+            ),
             ("[recipe.vico]\nmasks = true", "recipe.vico.masks", "recipe.vico.mask"),
         ] {
             let refused = parse(text).err().unwrap().to_string();
@@ -203,6 +228,7 @@ mod tests {
         assert!(refused("[recipe]\nsteps = \"many\"").contains("steps"));
         assert!(refused("recipe = 3").contains("no section"));
         assert!(refused("[inputs]\nbase = 3").contains("base"));
+        assert!(refused("[evaluation]\nsamples = 'x'").contains("samples"));
         assert!(refused("[recipe\n").contains("r.toml"));
     }
 }

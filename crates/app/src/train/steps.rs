@@ -1,17 +1,20 @@
 //! The steps of a training, and what they leave on disk.
 
-use diffusion::{Base, Placeholder, Schedule, Tokenizer, text::TextEncoder, unet::UNet};
+use diffusion::{
+    Base, Placeholder, Schedule, Tokenizer, text::TextEncoder, unet::UNet, vae::Decoder,
+};
 use engine::{Device, optim::AdamW};
 use personalize::{
     Adapter, Error as RunError, Recipe,
     adapter::{Info, Photo},
     checkpoint,
     dataset::Dataset,
+    generate::Model,
     methods::{self, Method, Start},
     trainer::Trainer,
 };
 
-use super::{Logged, class, preview::Preview};
+use super::{Logged, class, preview::Preview, scoring::Scoring};
 use crate::{
     Event, Events, Result, VERSION, adapter_file,
     estimate::{peak_memory, size_text, time_text},
@@ -63,25 +66,32 @@ pub(crate) fn passes(recipe: &Recipe) -> f64 {
 }
 
 /// Times one pass of the U-Net and says how long the steps after `taken` will
-/// take, and so many pictures of the class before them.
+/// take, so many pictures of the class before them, and the evaluations among them.
 pub(super) fn time(
     base: &Base,
     unet: &UNet,
-    recipe: &Recipe,
+    run: &Run,
     taken: u64,
     class_pictures: usize,
     device: &Device,
 ) -> String {
+    let recipe = &run.recipe;
     let samples = (recipe.batch * recipe.accumulate) as f64;
     let pass = pass_seconds(base, unet, recipe.size, device);
     let step = pass * methods::passes(recipe) * samples;
     let left = recipe.steps.saturating_sub(taken) as f64;
-    let steps = format!("about {} a step, {} in all", time_text(step), time_text(step * left));
-    if class_pictures == 0 {
-        return steps;
+    let mut text = format!("about {} a step, {} in all", time_text(step), time_text(step * left));
+    if class_pictures > 0 {
+        let time = time_text(pass * (class::PASSES * class_pictures) as f64);
+        text += &format!(", and {time} to draw {class_pictures} pictures of the class");
     }
-    let drawing = pass * (class::PASSES * class_pictures) as f64;
-    format!("{steps}, and {} to draw {class_pictures} pictures of the class", time_text(drawing))
+    if let Some(evaluation) = run.evaluation.as_ref().filter(|e| e.is_on()) {
+        let count = evaluation.left(taken, recipe.steps);
+        let time = time_text(pass * evaluation.passes(recipe, taken));
+        let most = if evaluation.stop_when_no_better > 0 { " at most" } else { "" };
+        text += &format!(", and {time} for {count} evaluations{most}");
+    }
+    text
 }
 
 impl Parts<'_> {
@@ -102,6 +112,7 @@ impl Parts<'_> {
         trainer: &mut Trainer,
         dataset: &Dataset,
         preview: &Preview,
+        scoring: &mut Option<Scoring>,
         logged: &mut Logged,
     ) -> Result<()> {
         let (recipe, outputs) = (&self.run.recipe, &self.run.outputs);
@@ -112,7 +123,9 @@ impl Parts<'_> {
         if saved == 0 && outputs.preview_every > 0 {
             preview.pictures(self, trainer, dataset, logged)?;
         }
-        while trainer.steps() < total {
+        while !self.scored(trainer, dataset, preview, scoring, saved, logged)?
+            && trainer.steps() < total
+        {
             if logged.stopped() {
                 self.checkpoint(trainer, dataset, logged)?;
                 return Err(RunError::Stopped.into());
@@ -130,11 +143,15 @@ impl Parts<'_> {
                 preview.pictures(self, trainer, dataset, logged)?;
             }
         }
-        if saved < total || total == 0 {
+        if saved < trainer.steps() {
             self.checkpoint(trainer, dataset, logged)?;
             preview.masks(self, trainer, dataset, logged)?;
         }
-        self.finish(trainer, dataset, logged)
+        self.finish(trainer, dataset, logged)?;
+        if let Some(scoring) = scoring {
+            scoring.say_best(self, trainer, logged);
+        }
+        Ok(())
     }
 
     /// Writes what was learned.
@@ -155,7 +172,7 @@ impl Parts<'_> {
     }
 
     /// An adapter of what is learned so far.
-    fn adapter(&self, trainer: &Trainer, dataset: &Dataset) -> Adapter {
+    pub fn adapter(&self, trainer: &Trainer, dataset: &Dataset) -> Adapter {
         let recipe = &self.run.recipe;
         let info = Info {
             method: recipe.method.clone(),
@@ -176,7 +193,12 @@ impl Parts<'_> {
     }
 
     /// The adapter as it is, and the state to resume from.
-    fn checkpoint(&self, trainer: &Trainer, dataset: &Dataset, logged: &mut Logged) -> Result<()> {
+    pub fn checkpoint(
+        &self,
+        trainer: &Trainer,
+        dataset: &Dataset,
+        logged: &mut Logged,
+    ) -> Result<()> {
         if trainer.steps() == 0 {
             return Ok(());
         }
@@ -186,8 +208,27 @@ impl Parts<'_> {
         let path = logged.folder.at_step("checkpoints", trainer.steps(), "safetensors");
         adapter.save(&path)?;
         logged.event(&Event::Wrote(path));
+        self.save_state(&adapter, trainer, logged)
+    }
+
+    /// The state to resume from.
+    pub fn save_state(&self, adapter: &Adapter, trainer: &Trainer, logged: &Logged) -> Result<()> {
         let state = RunFolder::state(logged.folder.path());
-        Ok(checkpoint::save(&state, &adapter, &trainer.optimizer)?)
+        Ok(checkpoint::save(&state, adapter, &trainer.optimizer)?)
+    }
+
+    /// What drawing needs.
+    pub fn model<'m>(&'m self, decoder: &'m Decoder) -> Model<'m> {
+        let vae = &self.base.configs().vae;
+        Model {
+            tokenizer: self.tokenizer,
+            text: self.text,
+            unet: self.unet,
+            decoder,
+            schedule: self.schedule,
+            factor: vae.factor(),
+            channels: vae.latent_channels,
+        }
     }
 
     pub fn placeholder<'m>(&'m self, method: &'m dyn Method) -> Placeholder<'m> {

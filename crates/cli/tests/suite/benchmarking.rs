@@ -112,8 +112,9 @@ fn overall(place: &Place) -> Vec<Value> {
 fn a_plan_becomes_a_report_and_nothing_is_done_twice() {
     let place = place();
     let said = benchmark(&place, &["--dry-run"]).done().said();
-    assert!(said.contains("6 of 6 cells to do: 6 to train, 24 pictures to draw; about"), "{said}");
+    assert!(said.contains("6 of 6 cells to do: 4 to train, 24 pictures to draw; about"), "{said}");
     assert!(said.contains("cat by ViCo, no mask: 2 steps to train, 4 pictures to draw"), "{said}");
+    assert!(said.contains("cat by base: 4 pictures to draw"), "{said}");
     assert!(!place.path("plan-benchmark").exists(), "a dry run writes nothing");
 
     let said = benchmark(&place, &[]).done().said();
@@ -251,4 +252,59 @@ fn without_an_encoder_pictures_are_drawn_and_not_judged() {
     let (clip, dino) = (encoder("clip"), encoder("dino"));
     let said = benchmark(&place, &["--clip", &clip, "--dino", &dino]).done().said();
     assert!(said.contains("all cells are done") && said.contains("T_CLIP"), "{said}");
+}
+
+#[test]
+fn trainings_are_scored_on_the_way_by_the_plans_encoders() {
+    let place = place();
+    let start = plan().find("[[methods]]").unwrap();
+    let end = plan().find("[[methods]]\nname = \"ViCo").unwrap();
+    // Two steps are too few to end early: both concepts have all evaluations.
+    let every = "evaluate_every = 1\nstop_when_no_better = 2\n";
+    let only =
+        plan().replace(&plan()[start..end], "").replace("vico.mask", &format!("{every}vico.mask"));
+    fs::write(place.path("plan.toml"), &only).unwrap();
+    let said = benchmark(&place, &[]).done().said();
+    assert!(!said.contains("the best so far"), "a benchmark tells of its cells: {said}");
+    let first = report(&place, "plan-benchmark");
+    let curves = |run: usize| first["runs"][run]["curves"].clone();
+    for name in ["I_CLIP", "I_DINO", "T_CLIP", "score"] {
+        let steps: Vec<_> =
+            curves(1)[name].as_array().unwrap().iter().map(|p| p[0].clone()).collect();
+        assert_eq!(steps, [1.0, 2.0], "{name}");
+    }
+    let table = fs::read_to_string(place.path("plan-benchmark/scores.csv")).unwrap();
+    let mean = (0..2).map(|run| curves(run)["T_CLIP"][1][1].as_f64().unwrap()).sum::<f64>() / 2.0;
+    let line = format!("curve,\"ViCo, no mask\",,,,T_CLIP,{mean},,,,2,,2");
+    assert!(table.lines().any(|found| found == line), "{line} in {table}");
+    let page = fs::read_to_string(place.path("plan-benchmark/report.html")).unwrap();
+    for part in
+        ["Scores on the way", "<figcaption>T_CLIP", "<figcaption>score", "evaluate_every = 1"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    let run = "plan-benchmark/cells/cat/vico-no-mask/run";
+    assert!(place.path(&format!("{run}/evaluations/step-000002.png")).exists());
+    assert!(!place.path(&format!("{run}/best.safetensors")).exists(), "not kept, as checkpoints");
+    let recipe = fs::read_to_string(place.path(&format!("{run}/recipe.toml"))).unwrap();
+    assert!(recipe.contains(&encoder("dino")) && recipe.contains("guidance = 7.5"), "{recipe}");
+
+    // Encoders decide when such a training ends, so they stay.
+    benchmark(&place, &["--dino", &encoder("dinov2")]).failed(2, &["stopped_by.dino", "--output"]);
+    let other = only.replace("stop_when_no_better = 2\n", "");
+    let none =
+        only.replace(&only[only.find("[judging]").unwrap()..only.find("[[methods]]").unwrap()], "");
+    for (plan, output, words) in [
+        (other, "plan-benchmark", "stop_when_no_better is gone"),
+        (
+            only.replace("evaluate_every = 1\n", ""),
+            "new",
+            "disc by ViCo, no mask: --stop-when-no-better",
+        ),
+        (none, "new", "disc by ViCo, no mask: --evaluate-every has no encoder"),
+    ] {
+        fs::write(place.path("plan.toml"), plan).unwrap();
+        benchmark(&place, &["--output", output]).failed(2, &[words]);
+    }
+    assert!(!place.path("new").exists());
 }

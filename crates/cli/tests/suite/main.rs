@@ -17,6 +17,7 @@ mod methods;
 mod mistakes;
 mod prompts;
 mod recipes;
+mod scoring;
 mod sd2;
 mod subjects;
 mod training;

@@ -62,7 +62,8 @@ pub const CSV: &str = "scores.csv";
 pub const HTML: &str = "report.html";
 
 /// One line a score: of each method overall, of each of its concepts, their prompts and
-/// their samples; and one for each cost of a run.
+/// their samples; one for each cost of a run, and for each step of a method's curves, which
+/// are means over the concepts.
 pub fn csv(report: &Report) -> Vec<u8> {
     let mut lines = Lines::new(&report.scores);
     for MethodScores { method, overall, concepts } in &report.scores.methods {
@@ -75,7 +76,8 @@ pub fn csv(report: &Report) -> Vec<u8> {
                     for (metric, mean) in scores {
                         let file = file.display().to_string();
                         let encoder = lines.encoder(*metric);
-                        let value = [metric.name(), &mean.to_string(), "", "", "", "1", &encoder];
+                        let mean = mean.to_string();
+                        let value = [metric.name(), &mean, "", "", "", "1", &encoder, ""];
                         lines.put(&["sample", method, concept, prompt, &file], &value);
                     }
                 }
@@ -87,8 +89,18 @@ pub fn csv(report: &Report) -> Vec<u8> {
         let (method, concept) = (&study.methods[run.method], &study.concepts[run.concept].name);
         for cost in &runs::COSTS {
             let Some(value) = (cost.of)(run) else { continue };
-            let value = [cost.name, &value.to_string(), "", "", "", "1", ""];
+            let value = [cost.name, &value.to_string(), "", "", "", "1", "", ""];
             lines.put(&["run", method, concept, "", ""], &value);
+        }
+    }
+    for name in runs::names(report) {
+        for (index, method) in study.methods.iter().enumerate() {
+            let (curve, count) = runs::mean(report, index, name);
+            let count = count.to_string();
+            for [step, mean] in curve.iter().map(|point| point.map(|value| value.to_string())) {
+                let value = [name, &mean, "", "", "", &count, "", &step];
+                lines.put(&["curve", method, "", "", ""], &value);
+            }
         }
     }
     lines.text
@@ -103,7 +115,8 @@ struct Lines<'a> {
 
 /// What the columns are: what is scored, and its score.
 const WHAT: [&str; 5] = ["level", "method", "concept", "prompt", "file"];
-const SCORE: [&str; 7] = ["metric", "mean", "standard_error", "low", "high", "count", "encoder"];
+const SCORE: [&str; 8] =
+    ["metric", "mean", "standard_error", "low", "high", "count", "encoder", "step"];
 
 impl<'a> Lines<'a> {
     fn new(scores: &'a Scores) -> Self {
@@ -119,7 +132,7 @@ impl<'a> Lines<'a> {
             let numbers = [Some(estimate.mean), estimate.standard_error, low, high].map(number);
             let [mean, error, low, high] = &numbers;
             let (count, encoder) = (estimate.count.to_string(), self.encoder(*metric));
-            let score = [metric.name(), mean, error, low, high, &count, &encoder];
+            let score = [metric.name(), mean, error, low, high, &count, &encoder, ""];
             self.put(&[level, method, concept, prompt, ""], &score);
         }
     }
@@ -128,7 +141,7 @@ impl<'a> Lines<'a> {
         self.scores.encoder(metric).fingerprint()
     }
 
-    fn put(&mut self, what: &[&str; 5], score: &[&str; 7]) {
+    fn put(&mut self, what: &[&str; 5], score: &[&str; 8]) {
         for (i, field) in what.iter().chain(score).enumerate() {
             // A quoted field is at most twice as long, with a quote at either end and what
             // separates it from the one before.

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
 use super::{Report, chart::chart};
+use crate::scores::Metric;
 
 /// Steps with values.
 pub type Curve = Vec<[f64; 2]>;
@@ -130,25 +131,39 @@ fn bytes(bytes: f64) -> String {
     }
 }
 
-/// A drawing for each thing that was measured on the way, a line for each method.
-pub(super) fn curves(report: &Report) -> Markup {
+/// The names of all curves, sorted.
+pub(super) fn names(report: &Report) -> Vec<&String> {
     let mut names: Vec<&String> = report.runs.iter().flat_map(|run| run.curves.keys()).collect();
     names.sort();
     names.dedup();
+    names
+}
+
+/// A drawing for each thing that was measured on the way, a line for each method.
+pub(super) fn curves(report: &Report) -> Markup {
+    let names = names(report);
     if names.is_empty() {
         return html! {};
     }
     let lines = |name: &String| {
         let methods = report.study.methods.iter().enumerate();
         let line = |(i, method): (usize, &'_ String)| {
-            let curve = mean(report, i, name);
+            let (curve, _) = mean(report, i, name);
             (!curve.is_empty()).then(|| (i, method.clone(), curve))
         };
         methods.filter_map(line).collect::<Vec<_>>()
     };
+    let scored = Metric::ALL.iter().any(|m| names.iter().any(|name| *name == m.name()));
     html! {
         h2 { "On the way" }
-        p.more { "Means over the concepts, by step of the training." }
+        p.more {
+            "Means over the concepts, by step of the training, as far as all of a method's trainings \
+             went."
+            @if scored {
+                " Scores on the way are those of a few pictures, by the encoders that the trainings \
+                 had."
+            }
+        }
         div.charts {
             @for name in names {
                 @let lines = lines(name);
@@ -158,16 +173,17 @@ pub(super) fn curves(report: &Report) -> Markup {
     }
 }
 
-/// The mean over the concepts of a method's curve, step by step.
-fn mean(report: &Report, method: usize, name: &str) -> Curve {
+/// The mean over the concepts of a method's curve, step by step, and over how many. It ends
+/// where the first of them does: a mean over those that went on would be of other concepts.
+pub(super) fn mean(report: &Report, method: usize, name: &str) -> (Curve, usize) {
     let runs = report.runs.iter().filter(|run| run.method == method);
     let curves: Vec<&Curve> = runs.filter_map(|run| run.curves.get(name)).collect();
-    let longest = curves.iter().map(|curve| curve.len()).max().unwrap_or(0);
+    let shortest = curves.iter().map(|curve| curve.len()).min().unwrap_or(0);
     let point = |i: usize| {
-        let points: Vec<&[f64; 2]> = curves.iter().filter_map(|curve| curve.get(i)).collect();
-        [0, 1].map(|axis| points.iter().map(|p| p[axis]).sum::<f64>() / points.len() as f64)
+        let sum = |axis: usize| curves.iter().map(|curve| curve[i][axis]).sum::<f64>();
+        [0, 1].map(|axis| sum(axis) / curves.len() as f64)
     };
-    (0..longest).map(point).collect()
+    ((0..shortest).map(point).collect(), curves.len())
 }
 
 #[cfg(test)]
@@ -212,9 +228,31 @@ mod tests {
         assert_eq!(over(&report, 1, &COSTS[0]), "2 min 00 s");
         assert_eq!(over(&report, 1, &COSTS[1]), "2.0 GB");
         assert_eq!(over(&report, 0, &COSTS[0]), "–");
-        assert_eq!(mean(&report, 1, "loss"), [[1.0, 1.0], [2.0, 4.0]]);
+        assert_eq!(mean(&report, 1, "loss"), (vec![[1.0, 1.0], [2.0, 4.0]], 2));
+        assert_eq!(mean(&report, 0, "loss"), (Vec::new(), 0));
         let page = costs(&report).into_string() + &curves(&report).into_string();
         assert_eq!(page.matches("<polyline").count(), 1);
+        assert!(!page.contains("Scores on the way"), "{page}");
+    }
+
+    #[test]
+    fn a_mean_ends_with_the_shortest_of_its_curves() {
+        let with = |scores: &[f64]| {
+            let points =
+                scores.iter().enumerate().map(|(i, score)| [10.0 * (i + 1) as f64, *score]);
+            let curves = BTreeMap::from([("T_CLIP".to_owned(), points.collect())]);
+            Run { curves, ..run(0, 1.0, 1, 1.0) }
+        };
+        let report = report(vec![with(&[0.1, 0.2, 0.9]), with(&[0.3, 0.4])]);
+        let (curve, count) = mean(&report, 0, "T_CLIP");
+        assert_eq!((curve.len(), count), (2, 2));
+        assert!(
+            curve
+                .iter()
+                .zip([[10.0, 0.2], [20.0, 0.3]])
+                .all(|(a, b)| { a[0] == b[0] && (a[1] - b[1]).abs() < 1e-12 })
+        );
+        assert!(curves(&report).into_string().contains("Scores on the way"));
     }
 
     #[test]

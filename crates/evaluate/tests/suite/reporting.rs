@@ -9,7 +9,7 @@ use std::{
 use evaluate::{
     Encoder, Error, Features, Study,
     prompts::Convention,
-    report::{CSV, HTML, JSON, Report, lines},
+    report::{CSV, HTML, JSON, Report, Run, lines},
     scores::{Space, score, texts},
     study::{Concept, Sample},
 };
@@ -113,7 +113,7 @@ fn numbers_are_the_same_in_every_form() {
     assert_eq!(shown[4], format!("judged by {}", used.join(", ")));
     for (metric, encoder) in [("I_CLIP", &used[0]), ("T_CLIP", &used[0]), ("I_DINO", &used[1])] {
         let mut rows = table.lines().filter(|line| line.contains(&format!(",{metric},")));
-        assert!(rows.all(|line| line.ends_with(&format!(",{encoder}"))), "{metric} in\n{table}");
+        assert!(rows.all(|line| line.ends_with(&format!(",{encoder},"))), "{metric} in\n{table}");
     }
     let mean = mean.as_f64().unwrap();
     assert!(shown[1].contains(&format!("{mean:.4} ±")), "{mean} in {shown:?}");
@@ -129,6 +129,28 @@ fn a_csv_quotes_what_needs_it() {
     // Overall, one concept, two prompts of five metrics, and four pictures of four.
     let quoted_lines = table.matches("\nthere\"").count();
     assert_eq!(table.lines().count() - quoted_lines, 1 + 2 * (4 * 5 + 4 * 4));
+}
+
+#[test]
+fn curves_are_lines_of_the_csv_and_part_of_the_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |method, last| Run {
+        method,
+        curves: BTreeMap::from([("T_CLIP".to_owned(), vec![[5.0, 0.25], [10.0, last]])]),
+        ..Run::default()
+    };
+    let report = Report { runs: vec![run(1, 0.5), run(1, 0.75)], ..report(dir.path()) };
+    report.write(dir.path()).unwrap();
+    let table = fs::read_to_string(dir.path().join(CSV)).unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("curve,")).collect();
+    let expected = ["5", "10"].map(|step| {
+        let mean = if step == "5" { 0.25 } else { 0.625 };
+        format!("curve,other & more,,,,T_CLIP,{mean},,,,2,,{step}")
+    });
+    assert_eq!(rows, expected);
+    let json = fs::read_to_string(dir.path().join(JSON)).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["runs"][1]["curves"]["T_CLIP"][1], serde_json::json!([10.0, 0.75]));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use evaluate::{
     Features, Study,
     encoder::{Description, Family, Preprocess},
     prompts::Convention,
-    scores::{Metric, Scores, Space, score, texts},
+    scores::{Metric, Scores, Space, balance, score, texts},
     study::{Concept, Sample},
 };
 
@@ -118,4 +118,23 @@ fn photos_are_compared_among_themselves() {
     let scores = scores();
     assert_near(scores.photos[&Metric::ClipImage], (cos(30.0) + 1.0) / 2.0);
     assert_near(scores.photos[&Metric::DinoImage], 0.5);
+}
+
+#[test]
+fn the_balance_is_the_geometric_mean_of_two_likenesses() {
+    let scores = scores();
+    let mut summary = scores.methods[0].concepts[0].overall.clone();
+    let mean = |metric| scores.methods[0].concepts[0].overall[&metric].mean;
+    let prompts = mean(Metric::ClipText);
+    let root = (mean(Metric::DinoImage) * prompts).sqrt();
+    assert_near(balance(&summary).unwrap(), root);
+    summary.remove(&Metric::DinoImage);
+    assert_near(balance(&summary).unwrap(), (mean(Metric::ClipImage) * prompts).sqrt());
+    for metric in [Metric::ClipImage, Metric::ClipText] {
+        let mut other = summary.clone();
+        other.get_mut(&metric).unwrap().mean = -0.1;
+        assert_eq!(balance(&other), Some(-0.1), "{metric:?} is below 0");
+        other.remove(&metric);
+        assert_eq!(balance(&other), None, "without {metric:?}");
+    }
 }
