@@ -112,7 +112,8 @@ fn draw(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result
         (None, Some(picture)) => Start::Picture(picture),
         (None, None) => Start::Noise,
     };
-    let request = Options { embeddings: extras.paths(), ..options.clone() };
+    let guidance = Some(job.guidance);
+    let request = Options { embeddings: extras.paths(), guidance, ..options.clone() };
     let (name, files) = (base.name(), hashes(&request)?);
     let others = jobs
         .iter()

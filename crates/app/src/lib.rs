@@ -29,6 +29,7 @@ mod keys;
 mod lora;
 pub mod mask;
 mod pictures;
+mod recommended;
 pub mod repeat;
 mod run_folder;
 mod series;

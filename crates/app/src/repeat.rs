@@ -75,7 +75,7 @@ fn foreign(text: &Infotext, picture: &Path) -> Result<Options> {
         prompt: text.prompt.clone(),
         negative: text.negative.clone(),
         steps: number(text, "Steps", picture)?.unwrap_or(default.steps),
-        guidance: number(text, "CFG scale", picture)?.unwrap_or(default.guidance),
+        guidance: number(text, "CFG scale", picture)?,
         seed: number(text, "Seed", picture)?.unwrap_or(default.seed),
         sampler: sampler.unwrap_or(default.sampler),
         strength: number(text, "Denoising strength", picture)?.unwrap_or(default.strength),

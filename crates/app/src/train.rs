@@ -25,6 +25,7 @@ use crate::{
     estimate::Memory,
     generate::writable,
     lora::open_base,
+    recommended,
     run_folder::{Inputs, Run, RunFolder},
 };
 use encoding::{Encoding, Photos};
@@ -165,6 +166,7 @@ impl Plan {
             old.as_ref().and_then(|run| run.evaluation.as_ref()),
             &recipe,
             &base.schedule(),
+            recommended::guidance(&base)?,
             base_path == Path::new(DEFAULT_BASE),
         )?;
         if methods::is_whole_model(&recipe) {

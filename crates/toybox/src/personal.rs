@@ -187,7 +187,7 @@ impl Study<'_> {
             base: self.base.clone(),
             adapter: Some(adapter.to_owned()),
             prompt: prompt.to_owned(),
-            guidance: self.guidance,
+            guidance: Some(self.guidance),
             count: Some(PICTURES),
             batch: PICTURES,
             output: output.to_owned(),

@@ -214,7 +214,7 @@ impl<'a> Cell<'a> {
             prompt: prompt.clone(),
             negative: drawing.negative.clone(),
             steps: drawing.steps,
-            guidance: drawing.guidance,
+            guidance: Some(drawing.guidance),
             sampler: drawing.sampler.clone(),
             width: drawing.size,
             height: drawing.size,

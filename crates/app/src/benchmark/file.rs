@@ -6,13 +6,14 @@ use std::{
 };
 
 use evaluate::prompts;
+use personalize::generate::Job;
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
     DEFAULT_BASE, Error, LoraFile, Result,
     evaluate::{Convention, Prompts},
-    generate, keys,
+    keys,
     run_folder::RECIPE_LIMIT,
     train::{KEYS_OF_METHODS, recipe_keys},
 };
@@ -96,8 +97,8 @@ pub(super) struct Drawing {
 
 impl Default for Drawing {
     fn default() -> Self {
-        let generate::Options { steps, guidance, sampler, .. } = generate::Options::default();
-        Self { samples: 4, steps, guidance, sampler, negative: String::new(), size: None, batch: 1 }
+        let Job { steps, guidance, sampler, negative, batch, .. } = Job::new("", 0);
+        Self { samples: 4, steps, guidance, sampler, negative, size: None, batch }
     }
 }
 

@@ -135,7 +135,8 @@ impl Plan {
     ) -> Result<Option<Evaluation>> {
         let options = self.evaluation_options(concept, method);
         let inside = self.base == Path::new(DEFAULT_BASE);
-        let settled = options.settled(None, recipe, &base.schedule(), inside);
+        let settled =
+            options.settled(None, recipe, &base.schedule(), self.drawing.guidance, inside);
         settled.map_err(|e| named(concept, method, e))
     }
 

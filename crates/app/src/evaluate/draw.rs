@@ -7,7 +7,10 @@ use formats::TensorFile;
 use personalize::adapter::Info;
 
 use super::{Judged, prompt_folder, settings};
-use crate::{Compute, DEFAULT_BASE, Error, Events, Result, generate, series::Series};
+use crate::{
+    Compute, DEFAULT_BASE, Error, Events, Result, generate, lora::open_base, recommended,
+    series::Series,
+};
 
 /// What is drawn.
 #[derive(Clone, Debug)]
@@ -42,7 +45,12 @@ impl Plan {
     /// # Errors
     /// If the adapter or the prompts cannot be read, or a picture is there that was drawn
     /// otherwise.
-    pub fn new(drawing: &Drawing, output: &Path) -> Result<Self> {
+    pub fn new(
+        drawing: &Drawing,
+        output: &Path,
+        compute: &Compute,
+        events: &mut dyn Events,
+    ) -> Result<Self> {
         let Drawing { options, samples, .. } = drawing;
         let samples = *samples;
         if !(1..=MOST).contains(&samples) {
@@ -54,6 +62,12 @@ impl Plan {
         };
         let info = Info::from_metadata(&TensorFile::open(adapter)?)?;
         let prompts = prompts::read(&drawing.prompts, &info.placeholder)?;
+        let guidance = match options.guidance {
+            Some(guidance) => guidance,
+            None => recommended::guidance(&open_base(compute, &options.base, &[], events)?)?,
+        };
+        // Pictures that are there are compared with it.
+        let options = &generate::Options { guidance: Some(guidance), ..options.clone() };
         let job = |(number, prompt): (usize, &String)| generate::Options {
             prompt: prompt.clone(),
             output: output.join(FOLDER).join(prompt_folder(number, prompt)),

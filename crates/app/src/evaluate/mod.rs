@@ -98,7 +98,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
             (folder::read(folder, prompt.as_deref(), placeholder.as_deref(), events)?, None)
         }
         Pictures::Drawn(drawing) => {
-            let plan = Plan::new(drawing, &options.output)?;
+            let plan = Plan::new(drawing, &options.output, compute, events)?;
             (plan.judged(), Some(plan))
         }
     };
@@ -165,7 +165,7 @@ fn settings(options: &generate::Options) -> Vec<(String, String)> {
         ("adapter", options.adapter.iter().map(|path| path.display().to_string()).collect()),
         ("base model", options.base.display().to_string()),
         ("sampler", format!("{}, {} steps", options.sampler, options.steps)),
-        ("guidance", options.guidance.to_string()),
+        ("guidance", options.guidance.iter().map(f64::to_string).collect()),
         ("size", format!("{} x {}", size(options.width), size(options.height))),
         ("first seed", options.seed.to_string()),
     ];

@@ -10,8 +10,8 @@ use personalize::{
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    Error, Result, adapter_file::Reference, init::InitLatents, lora::LoraFile, repeat::Recorded,
-    subjects::AdapterFile,
+    Error, Result, adapter_file::Reference, init::InitLatents, lora::LoraFile, recommended,
+    repeat::Recorded, subjects::AdapterFile,
 };
 
 /// What was typed, or what a picture says of itself.
@@ -41,8 +41,8 @@ pub struct Options {
     pub references: Vec<String>,
     /// Sampling steps.
     pub steps: usize,
-    /// Guidance scale.
-    pub guidance: f64,
+    /// Guidance scale; the base model's own if not given.
+    pub guidance: Option<f64>,
     /// Sampler.
     pub sampler: String,
     /// Fresh noise a step.
@@ -83,7 +83,7 @@ pub struct Options {
 /// The paper's settings, and nothing to draw yet.
 impl Default for Options {
     fn default() -> Self {
-        let Job { sampler, steps, eta, guidance, seed, batch, .. } = Job::new("", 0);
+        let Job { sampler, steps, eta, seed, batch, .. } = Job::new("", 0);
         Self {
             base: PathBuf::new(),
             loras: Vec::new(),
@@ -95,7 +95,7 @@ impl Default for Options {
             embeddings: Vec::new(),
             references: Vec::new(),
             steps,
-            guidance,
+            guidance: None,
             sampler,
             eta,
             rng: Rng::default(),
@@ -178,7 +178,7 @@ pub(super) fn job(
         steps: options.steps,
         eta: options.eta,
         rng: options.rng,
-        guidance: options.guidance,
+        guidance: options.guidance.map_or_else(|| recommended::guidance(base), Ok)?,
         width,
         height,
         seed: options.seed,

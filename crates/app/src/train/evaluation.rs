@@ -114,7 +114,7 @@ impl EvaluationOptions {
     }
 
     /// The settings for a training, or for one that goes on; none if nothing is scored.
-    /// `inside` is true for the base model inside the program.
+    /// `guidance` is the base model's own, `inside` true for the one inside the program.
     ///
     /// # Errors
     /// If something was typed that means nothing or cannot be, or if a run that goes on
@@ -124,6 +124,7 @@ impl EvaluationOptions {
         old: Option<&Evaluation>,
         recipe: &Recipe,
         schedule: &Schedule,
+        guidance: f64,
         inside: bool,
     ) -> Result<Option<Evaluation>> {
         let mut all = self.clone();
@@ -143,7 +144,7 @@ impl EvaluationOptions {
             prompts,
             samples: all.samples.unwrap_or(SAMPLES),
             sampling_steps: all.sampling_steps.unwrap_or(class::STEPS),
-            guidance: all.guidance.unwrap_or(usual.guidance),
+            guidance: all.guidance.unwrap_or(guidance),
             sampler: all.sampler.unwrap_or_else(|| class::SAMPLER.into()),
             seed: all.seed.unwrap_or(usual.seed),
             clip: all.clip,
@@ -317,7 +318,7 @@ mod tests {
         };
         let recipe = Recipe::vico("toy", 64);
         let schedule = Schedule::new(&ScheduleConfig::default());
-        options.settled(None, &recipe, &schedule, false).unwrap().unwrap()
+        options.settled(None, &recipe, &schedule, 7.5, false).unwrap().unwrap()
     }
 
     #[test]

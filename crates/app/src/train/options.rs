@@ -1,6 +1,6 @@
 //! What was typed, and the recipe it amounts to.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr};
 
 use diffusion::Base;
 use personalize::{
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{EvaluationOptions, Injection, Placement, recipe_file::RecipeFile};
 use crate::{
     Error, LoraFile, Result,
+    recommended::Recommended,
     run_folder::{Outputs, Run},
 };
 
@@ -275,10 +276,7 @@ fn fresh(options: &Options, word: &str, base: &Base) -> Result<Recipe> {
     let lora = options.recipe.lora_rank.is_some_and(|rank| rank > 0);
     let kind = if method == "dreambooth" && lora { DREAMBOOTH_LORA } else { method };
     let mut recipe = Recipe::of(kind, word, base.default_size())?;
-    let mut own = match base.recommended() {
-        Some(text) => recommended(text, base)?,
-        None => BTreeMap::new(),
-    };
+    let mut own = Recommended::of(base)?.recipes;
     own.remove(kind).unwrap_or_default().apply(&mut recipe);
     let RecipeOptions { lr_attention, reg_weight, lr_token, lr_weights, vectors, .. } =
         &options.recipe;
@@ -309,11 +307,6 @@ fn meaningful(recipe: &Recipe) -> Result<()> {
         }
         None => Ok(()),
     }
-}
-
-/// Recipes by method, as a base model's folder holds them.
-fn recommended(text: &str, base: &Base) -> Result<BTreeMap<String, RecipeOptions>> {
-    toml::from_str(text).map_err(|e| Error::path(base.path().join(diffusion::base::RECOMMENDED), e))
 }
 
 pub(super) fn outputs(

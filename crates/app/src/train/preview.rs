@@ -12,7 +12,7 @@ use personalize::{
 };
 
 use super::{Evaluation, Logged, steps::Parts};
-use crate::{Event, Events, Result, run_folder::Run, series::Part};
+use crate::{Event, Events, Result, recommended, run_folder::Run, series::Part};
 
 /// Gap between the pictures of a sheet, pixels.
 pub(super) const GAP: usize = 8;
@@ -55,7 +55,8 @@ impl Preview {
         logged: &mut Logged,
     ) -> Result<()> {
         let prompts = &parts.run.outputs.preview_prompts;
-        let job = Job::new("", parts.run.recipe.size);
+        let guidance = recommended::guidance(parts.base)?;
+        let job = Job { guidance, ..Job::new("", parts.run.recipe.size) };
         let wanted = Wanted { prompts, job, to_the_end: true };
         let rows = self.rows(parts, trainer.method.as_ref(), dataset, wanted, logged)?;
         let step = trainer.steps();

@@ -52,7 +52,7 @@ pub(super) struct Generate {
     /// Sampling steps [default: 50]
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
-    /// Guidance scale; 1 is none [default: 7.5]
+    /// Guidance scale; 1 is none [default: 7.5, on toybox 2.5]
     #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
     guidance: Option<f64>,
     /// ddim (timesteps as in ViCo's program), ddim-diffusers, pndm, euler, euler-karras,
@@ -135,7 +135,7 @@ impl Generate {
         put((!self.embedding.is_empty()).then_some(self.embedding), &mut options.embeddings);
         put(self.negative, &mut options.negative);
         put(self.steps, &mut options.steps);
-        put(self.guidance, &mut options.guidance);
+        put(self.guidance.map(Some), &mut options.guidance);
         put(self.sampler, &mut options.sampler);
         put(self.eta, &mut options.eta);
         put(self.rng, &mut options.rng);

@@ -108,7 +108,7 @@ impl Evaluate {
                     adapter: Some(adapter),
                     references: self.reference,
                     steps: self.steps.unwrap_or(default.steps),
-                    guidance: self.guidance.unwrap_or(default.guidance),
+                    guidance: self.guidance,
                     sampler: self.sampler.unwrap_or(default.sampler.clone()),
                     width: self.size,
                     height: self.size,

@@ -43,7 +43,7 @@ pub struct Scores {
     /// Sampling steps [default: 20]
     #[arg(long, value_name = "N")]
     sampling_steps: Option<usize>,
-    /// Guidance scale [default: 7.5]
+    /// Guidance scale [default: 7.5, on toybox 2.5]
     #[arg(long, value_name = "SCALE")]
     guidance: Option<f64>,
     /// Sampler, as `vico generate` names them [default: dpmpp-2m-karras]

@@ -78,6 +78,24 @@ fn without_an_adapter_the_base_draws_alone() {
 }
 
 #[test]
+fn a_base_model_may_have_a_guidance_scale_of_its_own() {
+    let place = Place::new();
+    let scale = |base: &str, more: &[&str], output: &str| {
+        let named = ["generate", "a koala", "--base", base, "--steps", "1", "--output", output];
+        place.run(&[&named[..], more].concat()).done();
+        text(&place, output, "parameters")
+    };
+    let own = scale("toybox", &[], "own.png");
+    assert!(own.contains("CFG scale: 2.5,"), "{own}");
+    let typed = scale("toybox", &["--guidance", "4"], "typed.png");
+    assert!(typed.contains("CFG scale: 4,"), "{typed}");
+    let usual = scale(&base(), &[], "usual.png");
+    assert!(usual.contains("CFG scale: 7.5,"), "{usual}");
+    place.run(&["generate", "--from", "own.png", "--output", "again.png"]).done();
+    assert_eq!(bytes(place.path("again.png")), bytes(place.path("own.png")));
+}
+
+#[test]
 fn any_reference_will_do() {
     let place = trained();
     let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
