@@ -73,7 +73,7 @@ pub(crate) fn writable(folder: &Path) -> Result<()> {
 /// Writes each picture as soon as it is finished.
 pub(super) struct Writer<'a> {
     events: &'a mut dyn Events,
-    places: Places,
+    places: &'a Places,
     /// Pictures of a prompt.
     count: usize,
     /// Prompts in all.
@@ -85,7 +85,12 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// For so many prompts with `count` pictures each.
-    pub fn new(events: &'a mut dyn Events, places: Places, prompts: usize, count: usize) -> Self {
+    pub fn new(
+        events: &'a mut dyn Events,
+        places: &'a Places,
+        prompts: usize,
+        count: usize,
+    ) -> Self {
         Self { events, places, count, prompts, drawn: Vec::new(), failure: None }
     }
 
@@ -135,7 +140,7 @@ impl Writer<'_> {
             save_latents(path, &all)?;
             events.wrote(path);
         }
-        if let (Places::Folder { folder, .. }, true) = (&places, all.len() > 1) {
+        if let (Places::Folder { folder, .. }, true) = (places, all.len() > 1) {
             let number = pictures::free_number(folder, SHEET);
             let path = pictures::numbered(folder, SHEET, number);
             write_png(&path, &sheet(&drawn), &[] as &[(&str, &str)])?;
