@@ -1,4 +1,5 @@
 mod device;
+mod recorded;
 
 use std::{path::Path, str::FromStr};
 
@@ -6,7 +7,7 @@ use diffusion::{Base, weights::Count};
 use engine::{
     Device,
     device::{Found, Kind},
-    nn::{Convolutions, Precision},
+    nn::{Convolutions, Frozen, Precision},
 };
 use personalize::FrozenWeights;
 
@@ -24,6 +25,10 @@ pub struct Compute {
     precision: Option<Precision>,
     /// Bytes that may be used, if they were named.
     memory: Option<u64>,
+    /// Weights stay in the machine's memory until a layer computes.
+    offload: bool,
+    /// The device may have computed something else in its self-test.
+    trust: bool,
 }
 
 /// How frozen weights are kept and multiplied; what is learned, norms, sums
@@ -34,6 +39,8 @@ pub enum WeightPrecision {
     F32,
     /// 16 bits with the range of f32: half the memory, about 1 % off.
     Bf16,
+    /// 16 bits with more digits and a smaller range, for graphics cards.
+    F16,
 }
 
 impl FromStr for WeightPrecision {
@@ -41,9 +48,10 @@ impl FromStr for WeightPrecision {
 
     fn from_str(name: &str) -> Result<Self> {
         match name {
-            "f32" => Ok(Self::F32),
+            "f32" | "fp32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
-            _ => Err(Error::Usage(format!("--precision is {name}, expected f32 or bf16"))),
+            "f16" | "fp16" => Ok(Self::F16),
+            _ => Err(Error::Usage(format!("--precision is {name}, expected f32, bf16 or f16"))),
         }
     }
 }
@@ -88,12 +96,13 @@ impl Compute {
         let precision = precision.map(|precision| match precision {
             WeightPrecision::F32 => Precision::F32,
             WeightPrecision::Bf16 => Precision::Bf16,
+            WeightPrecision::F16 => Precision::F16,
         });
         let weights =
             FrozenWeights { precision: precision.unwrap_or_default(), ..Default::default() };
         let memory = memory.map(|Bytes(bytes)| bytes);
         let found = engine::device::device(Kind::Cpu, 0).map_err(usage)?;
-        Ok(Self { found, weights, precision, memory })
+        Ok(Self { found, weights, precision, memory, offload: false, trust: false })
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -132,7 +141,7 @@ impl Compute {
 
     /// The same model, its weights kept this way.
     pub(crate) fn keep(&self, base: Base) -> Base {
-        base.kept(&self.weights.on(self.device()))
+        base.kept(&Frozen { streamed: self.offload, ..self.weights.on(self.device()) })
     }
 
     /// The fastest way of keeping the frozen weights with which a run fits
@@ -162,86 +171,22 @@ impl Compute {
         Ok(way)
     }
 
-    /// The way that a picture or a recipe tells, unless something was typed or this is
-    /// another kind of device.
-    ///
-    /// # Errors
-    /// If it was in bf16, which this device does not compute in, and nothing was typed.
-    pub(crate) fn recorded(&self, recorded: FrozenWeights) -> Result<Self> {
-        let typed = self.precision.is_some() || self.memory.is_some();
-        if !typed && recorded.precision == Precision::Bf16 && self.card().is_some() {
-            return Err(Error::Usage(format!(
-                "the frozen model was kept in bf16, which {} does not compute in: add --precision \
-                 f32, or leave --device out",
-                self.found.name()
-            )));
-        }
-        let same = recorded.device == self.weights.device;
-        let weights = if typed || !same { self.weights } else { recorded };
-        Ok(Self { weights, ..self.clone() })
-    }
-
-    /// The way of a picture that is drawn again, see [`Compute::recorded`]; says if it
-    /// was drawn on another kind of device.
-    ///
-    /// # Errors
-    /// As there.
-    pub(crate) fn redrawing(
-        &self,
-        recorded: FrozenWeights,
-        events: &mut dyn Events,
-    ) -> Result<Self> {
-        let way = self.recorded(recorded)?;
-        if recorded.device != way.weights.device {
-            events.note(format!(
-                "the picture was drawn with {}, and is drawn again with {}: alike, but not to \
-                 the same bytes",
-                recorded.description(),
-                way.weights.description()
-            ));
-        }
-        Ok(way)
-    }
-
-    /// The way in which a run that goes on kept its frozen weights.
-    ///
-    /// # Errors
-    /// If something else was typed, or leads elsewhere.
-    pub(crate) fn resumed(
-        &self,
-        recorded: FrozenWeights,
-        total: impl Fn(&Self) -> u64,
-        events: &mut dyn Events,
-    ) -> Result<Self> {
-        if recorded.device != self.weights.device {
-            return Err(Error::Usage(format!(
-                "a resumed run goes on where it began: add --device {}, or start a new run in \
-                 another --run-dir",
-                recorded.device
-            )));
-        }
-        let precision = Some(self.precision.unwrap_or(recorded.precision));
-        let way = Self { weights: recorded, precision, ..self.clone() };
-        let typed = way.fitted(total, events)?;
-        if precision == Some(recorded.precision) && typed.weights == recorded {
-            return Ok(way);
-        }
-        Err(Error::Usage(format!(
-            "a resumed run keeps its frozen weights as it began, which was {}: leave --precision and \
-             --memory out, or start a new run in another --run-dir",
-            recorded.description()
-        )))
+    /// Whether frozen weights stay in the machine's memory until a layer computes.
+    pub(crate) fn offload(&self) -> bool {
+        self.offload
     }
 
     /// Bytes that frozen weights take.
     pub(crate) fn frozen_bytes(&self, count: Count) -> u64 {
         let FrozenWeights { precision, convolutions, .. } = self.weights;
-        let bytes = match precision {
-            Precision::F32 => 4,
-            Precision::Bf16 => 2,
-        };
         let kept = count.conv3x3 * convolutions.weights(precision) / 9;
-        (bytes * (count.all - count.conv3x3 + kept)) as u64
+        (precision.bytes() * (count.all - count.conv3x3 + kept)) as u64
+    }
+
+    /// Bytes that the VAE's take, see [`Base::kept`].
+    pub(crate) fn vae_bytes(&self, count: Count) -> u64 {
+        let bytes = self.frozen_bytes(count);
+        if self.weights.precision == Precision::F16 { 2 * bytes } else { bytes }
     }
 }
 

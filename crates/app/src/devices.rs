@@ -1,6 +1,9 @@
 //! `vico devices`: what there is to compute on.
 
-use engine::device::{self, Found, Kind};
+use engine::{
+    device::{self, Found, Kind, SelfTest},
+    nn::{Frozen, Precision},
+};
 
 use crate::{
     Events,
@@ -40,11 +43,21 @@ fn verdict(found: &Found, events: &mut dyn Events) -> String {
         true => "",
         false => ", a driver that computes on the processor",
     };
-    match tested(found, events) {
-        Ok(test) if test.passes() => format!("{driver}; passes the self-test: {}", test.figures()),
-        Ok(test) => format!("{driver}; FAILS the self-test: {}", test.figures()),
-        Err(error) => format!("{driver}; FAILS: {error}"),
-    }
+    let known = |precision: &Precision| found.computes_in(*precision);
+    let precisions = [Precision::F32, Precision::Bf16, Precision::F16].into_iter().filter(known);
+    precisions.fold(driver.to_owned(), |said, precision| {
+        let kept = Frozen { precision, ..Frozen::new(&found.device) };
+        let verdict = match tested(found, &kept, events) {
+            Ok(test) => in_words(&test),
+            Err(error) => format!("FAILS: {error}"),
+        };
+        format!("{said}; {}: {verdict}", precision.name())
+    })
+}
+
+fn in_words(test: &SelfTest) -> String {
+    let verdict = if test.passes() { "passes" } else { "FAILS" };
+    format!("{verdict} the self-test: {}", test.figures())
 }
 
 /// What another build would find.

@@ -12,8 +12,11 @@ const F32: u64 = 4;
 /// What a training will need at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Weights of the frozen text encoder and U-Net.
+    /// Weights of the frozen text encoder and U-Net; if they are streamed, what lies on the
+    /// device at a time.
     pub frozen: u64,
+    /// Those that are streamed, in the machine's memory.
+    pub streamed: u64,
     /// What is learned: weights, gradients, and AdamW's two moments.
     pub learned: u64,
     /// What passes through: in a training the inputs of all blocks and the tape
@@ -26,7 +29,7 @@ impl Memory {
     pub fn of_training(compute: &Compute, base: &Base, learned: usize, recipe: &Recipe) -> Self {
         let counts = base.parameters();
         let inputs = match compute.weights().precision {
-            Precision::F32 => BLOCK_INPUTS,
+            Precision::F32 | Precision::F16 => BLOCK_INPUTS,
             Precision::Bf16 => BLOCK_INPUTS / 2,
         };
         let tensors = recipe.batch * (inputs + TAPE);
@@ -34,8 +37,12 @@ impl Memory {
         let scores = scores(compute, base, size, recipe.batch);
         let scores = SCORES_OF_TAPE * scores + SCORES_OF_PART * scores.min(MOST_SCORES);
         let gradients = if recipe.accumulate > 1 { 2 } else { 1 };
+        let [text, unet] = [counts.text, counts.unet].map(|count| compute.frozen_bytes(count));
+        let (unet, streamed) = split(compute, unet);
         Self {
-            frozen: compute.frozen_bytes(counts.text) + compute.frozen_bytes(counts.unet),
+            // The text encoder's tape holds all of it.
+            frozen: text + unet,
+            streamed,
             learned: (3 + gradients) * F32 * learned as u64,
             activations: with_resting(tensors as u64 * widest(base, size)) + scores,
         }
@@ -50,30 +57,36 @@ impl Memory {
         size: (usize, usize),
     ) -> Self {
         let counts = base.parameters();
-        let [text, unet, vae] =
-            [counts.text, counts.unet, counts.vae].map(|count| compute.frozen_bytes(count));
+        let [text, unet] = [counts.text, counts.unet].map(|count| compute.frozen_bytes(count));
+        let frozen = text + unet + compute.vae_bytes(counts.vae) / 2;
+        let (frozen, streamed) = split(compute, frozen);
         // With guidance each picture is two samples; pictures are decoded one by one.
         let scores = scores(compute, base, size, 2 * batch).min(MOST_SCORES) * SCORES_OF_PART;
         let pass = (2 * batch * PASS) as u64 * widest(base, size) + scores;
         let channels = base.configs().vae.block_out_channels[0];
         let decoding = F32 * (DECODING * size.0 * size.1 * channels) as u64;
         Self {
-            frozen: text + unet + vae / 2,
+            frozen,
+            streamed,
             // As it was read, and packed.
             learned: 2 * F32 * learned as u64,
             activations: with_resting(pass.max(decoding)),
         }
     }
 
-    /// All of it.
+    /// All of it where the computing is done.
     pub fn total(&self) -> u64 {
         self.frozen + self.learned + self.activations
     }
 
     /// A sentence for people.
     pub fn sentence(&self) -> String {
+        let streamed = match self.streamed {
+            0 => String::new(),
+            bytes => format!(" (and {} of the machine's for the others)", size_text(bytes)),
+        };
         format!(
-            "about {} of memory: {} frozen weights, {} for what is learned, {} activations",
+            "about {} of memory: {} frozen weights{streamed}, {} for what is learned, {} activations",
             size_text(self.total()),
             size_text(self.frozen),
             size_text(self.learned),
@@ -86,6 +99,13 @@ impl Memory {
         match compute.card() {
             None => self.check_within(available(), "are free", advice),
             Some(card) => {
+                if let Some(there) = available().filter(|&there| self.streamed > there) {
+                    let (streamed, there) = (size_text(self.streamed), size_text(there));
+                    return Err(Error::Memory(format!(
+                        "--offload keeps {streamed} of weights in the machine's memory, of which \
+                         {there} are free: leave it out, or add --precision f16 or bf16"
+                    )));
+                }
                 let has = format!("are all that {} has", card.name());
                 self.check_within(card.memory, &has, advice)
             }
@@ -103,6 +123,19 @@ impl Memory {
         )))
     }
 }
+
+/// Of the weights of a model the bytes that are on the device at a time, and those that
+/// are streamed to it.
+fn split(compute: &Compute, weights: u64) -> (u64, u64) {
+    match compute.offload() {
+        true => (weights / STREAMED_AT_A_TIME, weights),
+        false => (weights, 0),
+    }
+}
+
+/// The part of a U-Net's weights that its largest step has: a tenth in Stable Diffusion
+/// 1.x, and as it comes and goes some of the step before lies beside it.
+const STREAMED_AT_A_TIME: u64 = 7;
 
 /// Bytes of the largest activation of one sample between the U-Net's blocks.
 fn widest(base: &Base, size: (usize, usize)) -> u64 {
@@ -218,7 +251,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let memory = Memory { frozen: 6_000_000_000, learned: 900_000_000, activations: 1 };
+        let memory =
+            Memory { frozen: 6_000_000_000, streamed: 0, learned: 900_000_000, activations: 1 };
         for enough in [None, Some(memory.total()), Some(u64::MAX)] {
             memory.check_within(enough, "are free", "").unwrap();
         }

@@ -177,7 +177,7 @@ impl Plan {
         let total = |way: &Compute| need(way).total();
         let way = match &old {
             Some(run) => compute.resumed(run.recipe.frozen_weights, total, events)?,
-            None => compute.recorded(recipe.frozen_weights)?.fitted(total, events)?,
+            None => compute.recorded(recipe.frozen_weights, events)?.fitted(total, events)?,
         };
         let memory = need(&way);
         let base = way.keep(base);

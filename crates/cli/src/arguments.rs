@@ -38,6 +38,8 @@ pub struct Arguments {
     pub precision: Option<WeightPrecision>,
     /// Memory to stay within.
     pub memory: Option<Bytes>,
+    /// Frozen weights stay in the machine's memory.
+    pub offload: bool,
     /// The command.
     pub command: Command,
 }
@@ -91,7 +93,7 @@ pub fn described() -> clap::Command {
 /// # Errors
 /// If a picture that is to be drawn again carries no settings.
 pub fn parse() -> app::Result<Arguments> {
-    let Cli { threads, device, trust_device, precision, memory, command } = Cli::parse();
+    let Cli { threads, device, trust_device, precision, memory, offload, command } = Cli::parse();
     let command = match command {
         Typed::Demo(typed) => Command::Demo(typed.options()),
         Typed::Train(typed) => Command::Train(Box::new(typed.options())),
@@ -112,7 +114,7 @@ pub fn parse() -> app::Result<Arguments> {
         Typed::Completions { shell } => Command::Completions(shell),
         Typed::Man { output } => Command::Man(output),
     };
-    Ok(Arguments { threads, device, trust_device, precision, memory, command })
+    Ok(Arguments { threads, device, trust_device, precision, memory, offload, command })
 }
 
 /// Learns one thing from a few photos, and draws it anywhere.
@@ -129,13 +131,18 @@ struct Cli {
     /// Compute on --device although its self-test differs from the processor
     #[arg(long, global = true)]
     trust_device: bool,
-    /// How the frozen model is kept and multiplied: f32, or bf16 (half the memory, about 1 % off)
-    /// [default: f32, or what fits into --memory, or a resumed run's]
-    #[arg(long, global = true, value_name = "f32|bf16")]
+    /// How the frozen model is kept and multiplied: f32, bf16 (half the memory, about 1 % off), or f16
+    /// (likewise, nearer, on graphics cards only) [default: f32, or what fits into --memory, or a
+    /// resumed run's]
+    #[arg(long, global = true, value_name = "f32|bf16|f16")]
     precision: Option<WeightPrecision>,
     /// Keep the frozen model in the fastest way that fits, e.g. 8GB; the choice is said and recorded
     #[arg(long, global = true, value_name = "BYTES")]
     memory: Option<Bytes>,
+    /// Keep the frozen model in the machine's memory and bring each layer to --device as it computes:
+    /// slower, for graphics cards with little memory
+    #[arg(long, global = true)]
+    offload: bool,
     #[command(subcommand)]
     command: Typed,
 }

@@ -73,7 +73,8 @@ fn done(command: Command, compute: &Compute, terminal: &mut Terminal) -> Result<
 
 /// Where and how the command computes, if it is one that does.
 fn compute(arguments: &Arguments, terminal: &mut Terminal) -> Result<Compute> {
-    let Arguments { threads, device, trust_device, precision, memory, command } = arguments;
+    let Arguments { threads, device, trust_device, precision, memory, offload, command } =
+        arguments;
     let compute = Compute::new(*threads, *precision, *memory)?;
     match command {
         Command::Train(_)
@@ -86,7 +87,7 @@ fn compute(arguments: &Arguments, terminal: &mut Terminal) -> Result<Compute> {
         | Command::Bench { .. } => {
             let name = device.map_or_else(DeviceName::from_environment, Ok);
             let name = name.map_err(|e| Error::Usage(e.to_string()))?;
-            compute.on(name, *trust_device, terminal)
+            compute.offloading(*offload).on(name, *trust_device, terminal)
         }
         _ => Ok(compute),
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use engine::{
     Device, Int, Tensor,
-    nn::{LayerNorm, Linear, Replace, WeightSource},
+    nn::{LayerNorm, Linear, Precision, Replace, WeightSource},
     ops::{self, Attention},
 };
 
@@ -22,6 +22,7 @@ pub struct TextEncoder {
     layers: Vec<Layer>,
     final_norm: LayerNorm,
     quick_gelu: bool,
+    precision: Precision,
 }
 
 #[derive(Clone)]
@@ -69,6 +70,7 @@ impl TextEncoder {
                 config.layer_norm_eps,
             )?,
             quick_gelu: config.hidden_act == "quick_gelu",
+            precision: source.precision(),
         })
     }
 
@@ -98,6 +100,11 @@ impl TextEncoder {
     /// The device it computes on.
     pub fn device(&self) -> Device {
         self.tokens.device()
+    }
+
+    /// What its weights are rounded to.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Width of a token's embedding.

@@ -103,7 +103,7 @@ pub struct Concept {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FrozenWeights {
-    /// `f32` or `bf16`.
+    /// `f32`, `bf16`, or `f16` (not on the processor).
     #[serde(with = "PrecisionName")]
     pub precision: Precision,
     /// `compact`, `balanced` or `fast`.
@@ -134,6 +134,7 @@ enum KindName {
 enum PrecisionName {
     F32,
     Bf16,
+    F16,
 }
 
 /// Names of [`Convolutions`] in files.
@@ -149,26 +150,26 @@ impl FrozenWeights {
     /// The same on a device.
     pub fn on(self, device: &Device) -> Frozen {
         let Self { precision, convolutions, .. } = self;
-        Frozen { device: device.clone(), precision, convolutions }
+        Frozen { device: device.clone(), precision, convolutions, streamed: false }
     }
 
     /// In words: `bf16, direct convolutions`.
-    pub fn description(self) -> &'static str {
-        match self.device {
+    pub fn description(self) -> String {
+        let how = match self.device {
             Kind::Cpu => self.on_the_processor(),
-            Kind::Cuda => "f32, on CUDA",
-            Kind::Metal => "f32, on Metal",
-            Kind::Vulkan => "f32, on Vulkan",
-        }
+            Kind::Cuda => "on CUDA",
+            Kind::Metal => "on Metal",
+            Kind::Vulkan => "on Vulkan",
+        };
+        format!("{}, {how}", self.precision.name())
     }
 
     fn on_the_processor(self) -> &'static str {
         match (self.precision, self.convolutions) {
-            (Precision::F32, Convolutions::Fast) => "f32, convolutions by Winograd F(4x4)",
-            (Precision::F32, Convolutions::Balanced) => "f32, convolutions by Winograd F(2x2)",
-            (Precision::F32, Convolutions::Compact) => "f32, direct convolutions",
-            (Precision::Bf16, Convolutions::Compact) => "bf16, direct convolutions",
-            (Precision::Bf16, _) => "bf16, convolutions by Winograd F(2x2)",
+            (Precision::F16, _) => "without kernels",
+            (_, Convolutions::Compact) => "direct convolutions",
+            (Precision::F32, Convolutions::Fast) => "convolutions by Winograd F(4x4)",
+            _ => "convolutions by Winograd F(2x2)",
         }
     }
 }

@@ -49,6 +49,15 @@ fn devices_that_are_not_there_are_mistakes() {
 }
 
 #[test]
+fn what_is_for_cards_is_a_mistake_on_the_processor() {
+    let place = Place::new();
+    train(&place, None, &["--precision", "f16"]).failed(2, &["--precision bf16"]);
+    train(&place, None, &["--offload"]).failed(2, &["--offload is for graphics cards"]);
+    train(&place, None, &["--precision", "half"]).failed(2, &["expected f32, bf16 or f16"]);
+    assert_eq!(place.list("."), ["photos"], "nothing was written");
+}
+
+#[test]
 fn the_processor_may_be_named() {
     let (named, default) = (Place::new(), Place::new());
     train(&named, Some("gpu"), &["--device", "cpu"]).done();
@@ -111,11 +120,49 @@ mod vulkan {
     }
 
     #[test]
+    fn trains_and_draws_in_f16_with_weights_elsewhere() {
+        let Some(place) = place() else { return };
+        let devices = run_on(&place, None, &["devices"]).done().said();
+        if !devices.contains("; f16: passes the self-test") {
+            golden::skipped("the Vulkan driver has no f16");
+            return;
+        }
+        let offloading = Place::new();
+        train(&place, Some("vulkan"), &["--precision", "f16"]).done();
+        let said = train(&offloading, Some("vulkan"), &["--precision", "fp16", "--offload"]);
+        assert!(said.done().said().contains("of the machine's for the others"));
+        let [there, elsewhere] = [&place, &offloading].map(|place| {
+            let resume = ["train", "--resume", "adapter.run", "--steps", "3"];
+            run_on(place, Some("vulkan"), &resume).done();
+            super::super::vico::bytes(place.path("adapter.safetensors"))
+        });
+        assert!(there == elsewhere, "streaming the weights changes what is learned");
+
+        let draw = |more: &[&str], output: &str| {
+            let base = base();
+            let mut arguments = vec!["generate", "a *", "--base", &base, "--steps", "3"];
+            arguments.extend(["--adapter", "adapter.safetensors", "--output", output]);
+            arguments.extend(more);
+            run_on(&place, Some("vulkan"), &arguments).done();
+        };
+        draw(&["--precision", "f16", "--offload"], "half.png");
+        let again = ["generate", "--from", "half.png", "--output", "again.png"];
+        let said = run_on(&place, Some("vulkan"), &again).done().said();
+        assert!(said.contains("in f16 against the processor"), "{said}");
+        let bytes = |name: &str| super::super::vico::bytes(place.path(name));
+        assert!(bytes("half.png") == bytes("again.png"), "drawn again in the same precision");
+        run_on(&place, Some("cpu"), &again).failed(2, &["f16", "--precision bf16"]);
+    }
+
+    #[test]
     fn refuses_what_the_processor_alone_can_do() {
         let Some(place) = place() else { return };
-        for option in [["--precision", "bf16"], ["--memory", "8GB"]] {
+        for (option, word) in [
+            (["--precision", "bf16"], "does not compute in bf16"),
+            (["--memory", "8GB"], "--device cpu"),
+        ] {
             let more = [&["--device", "vulkan"][..], &option].concat();
-            train(&place, None, &more).failed(2, &[option[0], "--device cpu"]);
+            train(&place, None, &more).failed(2, &["--", word]);
         }
         train(&place, None, &["--device", "vulkan:99"]).failed(2, &["no device vulkan:99"]);
         assert_eq!(place.list("."), ["photos"], "nothing was written");

@@ -13,7 +13,11 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Device, nn::Frozen, params::Params};
+use engine::{
+    Device,
+    nn::{Frozen, Precision},
+    params::Params,
+};
 use formats::TensorFile;
 use sha2::{Digest, Sha256};
 
@@ -158,9 +162,14 @@ impl Base {
     }
 
     /// The same model, whose parts keep their weights as `how` says; without this
-    /// as [`Frozen::new`] does.
+    /// as [`Frozen::new`] does. In place of f16 the VAE has f32: some flow over in f16.
     pub fn kept(self, how: &Frozen) -> Self {
-        let [text, unet, vae] = [self.text, self.unet, self.vae].map(|part| part.kept(how.clone()));
+        let [text, unet] = [self.text, self.unet].map(|part| part.kept(how.clone()));
+        let precision = match how.precision {
+            Precision::F16 => Precision::F32,
+            wide => wide,
+        };
+        let vae = self.vae.kept(Frozen { precision, ..how.clone() });
         Self { text, unet, vae, ..self }
     }
 

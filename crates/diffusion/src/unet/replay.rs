@@ -13,7 +13,7 @@ use engine::{
 
 use super::{Plain, Processor, Step, UNet};
 
-/// Inputs of the steps of one forward pass, in the precision of the weights. A
+/// Inputs of the steps of one forward pass, in bf16 if the weights are. A
 /// skip is not kept a second time: it is the input of the step behind the one that
 /// gave it.
 pub struct Recording {
@@ -108,7 +108,7 @@ impl UNet {
             let text = leaf(&context);
             let clock = if everywhere { leaf(&time) } else { time.clone() };
             let out = step.forward(h.clone(), skip.clone(), &clock, &text, processor);
-            let mut seeds = Seeds::default();
+            let mut seeds = Seeds::through(self.precision);
             if let Some(seed) = seed.take() {
                 seeds.add(out, seed);
             }
@@ -127,7 +127,7 @@ impl UNet {
             processor.collect(&mut gradients);
         }
         if let Some(gradient) = time_gradient {
-            let mut seeds = Seeds::default();
+            let mut seeds = Seeds::through(self.precision);
             seeds.add(time, gradient);
             processor.collect(&mut seeds.backward());
         }

@@ -75,7 +75,7 @@ pub(super) fn results(kept: &Frozen) -> Vec<(String, Vec<f32>)> {
     ];
     let mut drawn = |shape: [usize; 3]| tensor(rng.randn(shape.iter().product()), shape, device);
     let (of_out, of_maps) = (drawn(out.dims()), drawn(maps.dims()));
-    let mut seeds = Seeds::default();
+    let mut seeds = Seeds::through(kept.precision);
     seeds.add(out, of_out);
     seeds.add(maps, of_maps);
     let mut arrived = seeds.backward();

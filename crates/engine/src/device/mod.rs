@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 pub use name::{DEVICE_VARIABLE, DeviceName, Kind};
 pub use self_test::{Difference, SelfTest, self_test};
 
-use crate::{Device, Error, Result, features};
+use crate::{Device, Error, Result, features, nn::Precision};
 
 /// A device of this machine.
 #[derive(Clone, Debug)]
@@ -39,6 +39,15 @@ impl Found {
     /// `vulkan:0`.
     pub fn name(&self) -> DeviceName {
         DeviceName::One(self.kind, self.index)
+    }
+
+    /// Whether it multiplies numbers of that kind: the processor's kernels know f32 and
+    /// bf16, other devices f32 and what their drivers have.
+    pub fn computes_in(&self, precision: Precision) -> bool {
+        match self.kind {
+            Kind::Cpu => precision.of_kernels().is_some(),
+            _ => precision.is_known_to(&self.device),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use kernels::PackedConv3x3;
 
+use super::kept::KeptConv;
 use crate::{
     Tensor,
     flex::Packed,
@@ -40,6 +41,7 @@ pub struct Conv2d(Weights);
 #[derive(Clone, Debug)]
 enum Weights {
     Frozen(Packed<PackedConv3x3>),
+    Kept(Box<KeptConv>),
     Tensors(Resize, Box<(Tensor<4>, Tensor<1>)>),
 }
 
@@ -55,11 +57,16 @@ impl Conv2d {
         Self(Weights::Frozen(weights))
     }
 
+    pub(super) fn kept(weights: KeptConv) -> Self {
+        Self(Weights::Kept(Box::new(weights)))
+    }
+
     /// # Shapes
     /// `[batch, height, width, inputs] -> [batch, height', width', outputs]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match &self.0 {
             Weights::Frozen(weights) => ops::packed_conv3x3(x, weights),
+            Weights::Kept(weights) => weights.forward(x),
             Weights::Tensors(resize, tensors) => {
                 let (weight, bias) = *tensors.clone();
                 ops::conv3x3(x, weight, bias, *resize)

@@ -1,6 +1,9 @@
-use kernels::{Algorithm, ConvOptions, PackedConv3x3, PackedLinear, Precision};
+use kernels::{Algorithm, ConvOptions, PackedConv3x3, PackedLinear};
 
-use super::{Conv2d, ConvShape, Linear};
+use super::{
+    Conv2d, ConvShape, Linear, Precision,
+    kept::{KeptConv, KeptLinear},
+};
 use crate::{
     Device, Tensor,
     flex::{self, Packed},
@@ -10,15 +13,19 @@ use crate::{
 /// Where frozen layers are built, and how their weights are kept.
 ///
 /// On the processor weights are packed for the kernels once, and exist once. On
-/// another device they are plain tensors in f32.
+/// another device they are plain tensors, there or in the machine's memory.
 #[derive(Clone, Debug)]
 pub struct Frozen {
     /// The device.
     pub device: Device,
-    /// How packed weights are stored. Norms, sums and the softmax are f32 in any case.
+    /// What weights are rounded to, and the factors of their products.
     pub precision: Precision,
-    /// How the weights of 3x3 convolutions are kept.
+    /// How the kernels keep the weights of 3x3 convolutions.
     pub convolutions: Convolutions,
+    /// The weights of layers stay in the machine's memory and are brought to the device
+    /// whenever a layer computes. The kernels, for which there is no such difference, do
+    /// not serve then.
+    pub streamed: bool,
 }
 
 /// How the weights of frozen 3x3 convolutions are kept: the more there are of them,
@@ -46,7 +53,12 @@ impl Convolutions {
         }
     }
 
-    fn algorithm(self, shape: kernels::ConvShape, side: usize, precision: Precision) -> Algorithm {
+    fn algorithm(
+        self,
+        shape: kernels::ConvShape,
+        side: usize,
+        precision: kernels::Precision,
+    ) -> Algorithm {
         let fastest = Algorithm::choose(shape, [side; 2], precision);
         match (self, fastest) {
             (Self::Compact, _) => Algorithm::Direct,
@@ -57,10 +69,10 @@ impl Convolutions {
 }
 
 impl Frozen {
-    /// On a device, in f32, neither fastest nor smallest.
+    /// On a device, in f32 and not streamed, neither fastest nor smallest.
     pub fn new(device: &Device) -> Self {
         let (precision, convolutions) = (Precision::F32, Convolutions::default());
-        Self { device: device.clone(), precision, convolutions }
+        Self { device: device.clone(), precision, convolutions, streamed: false }
     }
 
     /// A linear layer from a weight `[outputs, inputs]` and a bias `[outputs]`, both
@@ -75,13 +87,13 @@ impl Frozen {
         weight: Vec<f32>,
         bias: Option<Vec<f32>>,
     ) -> Linear {
-        if flex::serves(&self.device) {
+        if let Some(precision) = self.of_kernels() {
             let (level, bias) = (kernels::level(), bias.as_deref());
-            let packed = PackedLinear::new(&weight, bias, inputs, outputs, level, self.precision);
+            let packed = PackedLinear::new(&weight, bias, inputs, outputs, level, precision);
             return Linear::packed(Packed::new(packed));
         }
         let bias = bias.map(|bias| self.vector(bias));
-        Linear::from_tensors(tensor(weight, [outputs, inputs], &self.device), bias)
+        Linear::kept(KeptLinear::new([outputs, inputs], weight, bias, self))
     }
 
     /// A convolution from a weight `[outputs, inputs, 3, 3]` and a bias `[outputs]`,
@@ -91,16 +103,22 @@ impl Frozen {
     /// If the numbers of values are others.
     pub fn conv(&self, shape: ConvShape, weight: Vec<f32>, bias: Vec<f32>) -> Conv2d {
         let ConvShape { inputs, outputs, resize, side } = shape;
-        if flex::serves(&self.device) {
+        if let Some(precision) = self.of_kernels() {
             let shape = kernels::ConvShape { inputs, outputs, resize };
-            let (level, precision) = (kernels::level(), self.precision);
+            let level = kernels::level();
             let algorithm = self.convolutions.algorithm(shape, side, precision);
             let options = ConvOptions { algorithm, level, precision };
             let packed = PackedConv3x3::new(shape, &weight, Some(&bias), options);
             return Conv2d::packed(Packed::new(packed));
         }
-        let weight = tensor(weight, [outputs, inputs, 3, 3], &self.device);
-        Conv2d::from_tensors(shape, weight, self.vector(bias))
+        let (dims, bias) = ([outputs, inputs, 3, 3], self.vector(bias));
+        Conv2d::kept(KeptConv::new(dims, weight, bias, resize, self))
+    }
+
+    /// The precision in which the kernels keep the weights, if they serve.
+    fn of_kernels(&self) -> Option<kernels::Precision> {
+        let serve = flex::serves(&self.device) && !self.streamed;
+        if serve { self.precision.of_kernels() } else { None }
     }
 
     fn vector(&self, values: Vec<f32>) -> Tensor<1> {

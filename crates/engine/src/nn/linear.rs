@@ -1,5 +1,6 @@
 use kernels::PackedLinear;
 
+use super::kept::KeptLinear;
 use crate::{Tensor, flex::Packed, ops};
 
 /// `y = x W^T + b` over the last dimension.
@@ -9,6 +10,7 @@ pub struct Linear(Weights);
 #[derive(Clone, Debug)]
 enum Weights {
     Frozen(Packed<PackedLinear>),
+    Kept(Box<KeptLinear>),
     Tensors(Box<(Tensor<2>, Option<Tensor<1>>)>),
     LowRank(Box<LowRank>),
     HeldFirst(Box<Linear>),
@@ -49,11 +51,16 @@ impl Linear {
         Self(Weights::Frozen(weights))
     }
 
+    pub(super) fn kept(weights: KeptLinear) -> Self {
+        Self(Weights::Kept(Box::new(weights)))
+    }
+
     /// # Shapes
     /// `[.., inputs] -> [.., outputs]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match &self.0 {
             Weights::Frozen(weights) => ops::packed_linear(x, weights),
+            Weights::Kept(weights) => weights.forward(x),
             Weights::Tensors(tensors) => {
                 let (weight, bias) = *tensors.clone();
                 ops::linear(x, weight, bias)

@@ -7,15 +7,18 @@
 mod conv;
 mod cross_attention;
 mod frozen;
+mod kept;
 mod linear;
 mod norm;
+mod precision;
 
 pub use conv::{Conv2d, ConvShape};
 pub use cross_attention::{CrossAttention, CrossAttentionShape};
 pub use frozen::{Convolutions, Frozen};
-pub use kernels::{Precision, Resize};
+pub use kernels::Resize;
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
+pub use precision::Precision;
 
 use crate::Tensor;
 
@@ -32,7 +35,7 @@ pub trait WeightSource {
     type Error;
 
     /// What the factors of products between the layers, those of attention, are
-    /// rounded to.
+    /// rounded to where the kernels serve.
     fn precision(&self) -> Precision {
         Precision::F32
     }

@@ -2,8 +2,8 @@
 #![allow(clippy::print_stderr)]
 
 use engine::{
-    device::{Kind, SelfTest, devices, self_test},
-    nn::Frozen,
+    device::{Found, Kind, SelfTest, devices, self_test},
+    nn::{Frozen, Precision},
 };
 
 /// Mesa's software driver will do (Debian: `mesa-vulkan-drivers`).
@@ -15,11 +15,23 @@ fn every_vulkan_device_computes_what_the_processor_does() {
         golden::skipped("there is no Vulkan driver here");
     }
     for found in vulkan {
-        let test = self_test(found.name(), &Frozen::new(&found.device)).unwrap();
-        eprintln!("{} ({}): {}", found.name(), found.description, test.figures());
+        for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
+            if found.computes_in(precision) {
+                assert_passes(&found, precision);
+            }
+        }
+    }
+}
+
+fn assert_passes(found: &Found, precision: Precision) {
+    for streamed in [false, true] {
+        let kept = Frozen { precision, streamed, ..Frozen::new(&found.device) };
+        let test = self_test(found.name(), &kept).unwrap();
+        let (device, what) = (found.name(), &found.description);
+        eprintln!("{device} ({what}), {}: {}", precision.name(), test.figures());
         for difference in &test.differences {
             eprintln!("  {:.1e}  {}", difference.error, difference.what);
         }
-        assert!(test.passes(), "more than {:.0e}", SelfTest::MOST);
+        assert!(test.passes(), "more than {:.0e}", SelfTest::most(precision));
     }
 }

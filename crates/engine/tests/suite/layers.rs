@@ -1,8 +1,9 @@
-//! Frozen layers, whose weights are packed, against the twins.
+//! Frozen layers, whose weights are packed, against the twins, and against those that are
+//! plain tensors.
 
 use engine::{
-    Tensor, cpu,
-    nn::{ConvShape, Convolutions, Frozen, Precision, Resize},
+    Tensor, cpu, device,
+    nn::{Conv2d, ConvShape, Convolutions, Frozen, Linear, Precision, Resize},
     ops::twins,
     rng::TorchRng,
     tensor,
@@ -72,6 +73,61 @@ fn conv() {
                 let what = format!("conv {b} {h} {w} {shape:?} {way:?}");
                 assert_close_functions(&what, &[b * h * w * inputs], &kernel, &twin, tolerance);
             }
+        }
+    }
+}
+
+/// How layers may be kept where the kernels do not serve, and the error that it costs.
+fn ways_without_kernels() -> Vec<(Frozen, f64)> {
+    let device = device::from_environment().unwrap();
+    let known = |(precision, _): &(Precision, f64)| precision.is_known_to(&device);
+    let errors = [(Precision::F32, 1e-5), (Precision::F16, 2e-3), (Precision::Bf16, 2e-2)];
+    let ways = |(precision, error): (Precision, f64)| {
+        [true, false]
+            .map(|streamed| (Frozen { precision, streamed, ..Frozen::new(&device) }, error))
+    };
+    errors.into_iter().filter(known).flat_map(ways).collect()
+}
+
+#[test]
+fn linear_without_kernels() {
+    let ([n, inputs], outputs) = ([13, 64], 96);
+    let build = |way: &Frozen| {
+        let bias = Some(weights(2, outputs, 1));
+        way.linear(inputs, outputs, weights(1, outputs * inputs, inputs), bias)
+    };
+    let packed = build(&Frozen::new(&cpu()));
+    let through =
+        |layer: &Linear, x: &[Tensor<1>]| flat(layer.forward(x[0].clone().reshape([n, inputs])));
+    for (way, tolerance) in ways_without_kernels() {
+        let kept = build(&way);
+        let (kernel, twin) =
+            (|x: &[Tensor<1>]| through(&packed, x), |x: &[Tensor<1>]| through(&kept, x));
+        let what = format!("linear {way:?}");
+        assert_close_functions(&what, &[n * inputs], &kernel, &twin, tolerance);
+    }
+}
+
+#[test]
+fn conv_without_kernels() {
+    let resizes = [Resize::Keep, Resize::Double, Resize::HalveAround, Resize::HalveBottomRight];
+    let ([b, h, w], inputs, outputs) = ([2, 6, 8], 20, 33);
+    for resize in resizes {
+        let build = |way: &Frozen| {
+            let shape = ConvShape { inputs, outputs, resize, side: 8 };
+            let weight = weights(1, outputs * inputs * 9, inputs * 9);
+            way.conv(shape, weight, weights(2, outputs, 1))
+        };
+        let packed = build(&Frozen::new(&cpu()));
+        let through = |layer: &Conv2d, x: &[Tensor<1>]| {
+            flat(layer.forward(x[0].clone().reshape([b, h, w, inputs])))
+        };
+        for (way, tolerance) in ways_without_kernels() {
+            let kept = build(&way);
+            let (kernel, twin) =
+                (|x: &[Tensor<1>]| through(&packed, x), |x: &[Tensor<1>]| through(&kept, x));
+            let what = format!("conv {resize:?} {way:?}");
+            assert_close_functions(&what, &[b * h * w * inputs], &kernel, &twin, tolerance);
         }
     }
 }

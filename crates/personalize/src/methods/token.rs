@@ -3,6 +3,7 @@
 use diffusion::{Prompt, text::TextEncoder};
 use engine::{
     Tensor,
+    nn::Precision,
     params::{Gradients, Params},
     replay::{Seeds, leaf},
 };
@@ -23,6 +24,8 @@ pub fn token(params: &Params) -> Tensor<2> {
 pub struct Tape {
     token: Tensor<2>,
     context: Tensor<3>,
+    /// Of the text encoder's weights.
+    precision: Precision,
 }
 
 impl Tape {
@@ -30,7 +33,7 @@ impl Tape {
     pub fn new(text: &TextEncoder, prompts: &[Prompt], params: &Params) -> Self {
         let token = leaf(&token(params));
         let context = text.forward(prompts, Some(token.clone()));
-        Self { token, context }
+        Self { token, context, precision: text.precision() }
     }
 
     /// The context `[prompts, positions, width]`, without the tape.
@@ -40,7 +43,7 @@ impl Tape {
 
     /// Sends the context's gradient back and adds the token's to the gradients.
     pub fn backward(self, gradient: Tensor<3>, gradients: &mut Gradients) {
-        let mut seeds = Seeds::default();
+        let mut seeds = Seeds::through(self.precision);
         seeds.add(self.context, gradient);
         if let Some(gradient) = seeds.backward().take(&self.token) {
             gradients.add(TOKEN, gradient);

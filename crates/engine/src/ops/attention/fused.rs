@@ -20,6 +20,7 @@ pub(super) struct Fused {
 impl Fused {
     pub fn new(how: &Attention, columns: Option<&[Vec<usize>]>) -> Self {
         let Attention { heads, keep, causal, precision } = how.clone();
+        let precision = precision.of_kernels().unwrap_or_default();
         Self { heads, keep, causal, precision, columns: columns.map(|rows| rows.concat().into()) }
     }
 

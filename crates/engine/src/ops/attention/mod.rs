@@ -5,10 +5,9 @@ mod twin;
 
 use std::sync::Arc;
 
-use kernels::Precision;
 pub use twin::{attention_columns_twin, attention_twin};
 
-use crate::{Tensor, flex};
+use crate::{Tensor, flex, nn::Precision};
 use fused::Fused;
 use twin::attention_in_parts;
 
@@ -38,8 +37,8 @@ pub struct Attention {
     pub keep: Option<KeyMask>,
     /// Query `i` sees keys `0..=i` only.
     pub causal: bool,
-    /// What the factors of the products are rounded to, by the kernels. Scores,
-    /// softmax and sums are f32 in any case.
+    /// What the kernels round the factors of the products to, which is f32 or bf16: f16
+    /// is taken for f32. Scores, softmax and sums are f32 in any case.
     pub precision: Precision,
 }
 

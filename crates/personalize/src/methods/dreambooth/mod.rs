@@ -36,7 +36,7 @@ fn evaluate(
     let context = text.forward(&batch.prompts, None);
     let denoised = unet.evaluate(schedule, batch, &context.clone().inner());
     let mut gradients = denoised.weights;
-    let mut seeds = Seeds::default();
+    let mut seeds = Seeds::through(text.precision());
     seeds.add(context, denoised.context);
     leaves.collect(&mut seeds.backward(), &mut gradients);
     Evaluated::denoising(denoised.loss, gradients)

@@ -1,0 +1,109 @@
+//! Frozen weights where the kernels do not serve: plain tensors, maybe of half the size,
+//! maybe in the machine's memory.
+
+use std::{fmt, sync::Arc};
+
+use super::{Frozen, Precision};
+use crate::{
+    Device, Tensor, TensorData,
+    ops::{self, Resize},
+};
+
+/// A frozen weight as it is kept.
+#[derive(Clone)]
+enum Kept<const D: usize> {
+    /// On the device.
+    There(Tensor<D>),
+    /// In the machine's memory; each use brings it to the device anew.
+    Streamed(Arc<TensorData>, Precision, Device),
+}
+
+impl<const D: usize> Kept<D> {
+    fn new(values: Vec<f32>, shape: [usize; D], how: &Frozen) -> Self {
+        let data = TensorData::new(values, shape).convert_dtype(how.precision.of_values());
+        if how.streamed {
+            return Self::Streamed(Arc::new(data), how.precision, how.device.clone());
+        }
+        Self::There(Tensor::from_data(data, (&how.device, how.precision.of_values())))
+    }
+
+    fn load(&self) -> Tensor<D> {
+        match self {
+            Self::There(tensor) => tensor.clone(),
+            Self::Streamed(data, precision, device) => {
+                Tensor::from_data(TensorData::clone(data), (device, precision.of_values()))
+            }
+        }
+    }
+}
+
+impl<const D: usize> fmt::Debug for Kept<D> {
+    /// Without the weights, which are many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::There(_) => "There",
+            Self::Streamed(..) => "Streamed",
+        })
+    }
+}
+
+/// A frozen linear layer of plain tensors. Its products are added up in f32.
+#[derive(Clone, Debug)]
+pub(super) struct KeptLinear {
+    weight: Kept<2>,
+    /// In f32: it is added to sums.
+    bias: Option<Tensor<1>>,
+    precision: Precision,
+}
+
+impl KeptLinear {
+    pub(super) fn new(
+        shape: [usize; 2],
+        weight: Vec<f32>,
+        bias: Option<Tensor<1>>,
+        how: &Frozen,
+    ) -> Self {
+        Self { weight: Kept::new(weight, shape, how), bias, precision: how.precision }
+    }
+
+    pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let y = ops::twins::linear(rounded(x, self.precision), self.weight.load(), None);
+        let y = rounded(y, Precision::F32);
+        match &self.bias {
+            Some(bias) => y + bias.clone().unsqueeze::<D>(),
+            None => y,
+        }
+    }
+}
+
+/// A frozen convolution of plain tensors. Weights of 16 bits are multiplied in f32: Burn
+/// adds the products of a convolution up in the type of its factors, and there are
+/// thousands of them.
+#[derive(Clone, Debug)]
+pub(super) struct KeptConv {
+    weight: Kept<4>,
+    bias: Tensor<1>,
+    resize: Resize,
+}
+
+impl KeptConv {
+    pub(super) fn new(
+        shape: [usize; 4],
+        weight: Vec<f32>,
+        bias: Tensor<1>,
+        resize: Resize,
+        how: &Frozen,
+    ) -> Self {
+        Self { weight: Kept::new(weight, shape, how), bias, resize }
+    }
+
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let weight = rounded(self.weight.load(), Precision::F32);
+        ops::conv3x3(x, weight, self.bias.clone(), self.resize)
+    }
+}
+
+/// The same values as numbers of that kind; the gradient comes back as it was.
+fn rounded<const D: usize>(x: Tensor<D>, precision: Precision) -> Tensor<D> {
+    x.cast(precision.of_tensors())
+}

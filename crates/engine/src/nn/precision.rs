@@ -1,0 +1,66 @@
+use burn::tensor::{DType, FloatDType};
+
+use crate::Device;
+
+/// What the weights of frozen layers, and the factors of their products, are rounded to;
+/// of convolutions without kernels the weights alone.
+///
+/// Sums, norms, the softmax, and all that passes between layers are f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits, nothing is rounded.
+    #[default]
+    F32,
+    /// The upper 16 bits of f32: its range, 8 binary digits.
+    Bf16,
+    /// IEEE's 16 bits: 11 binary digits, nothing beyond 65504. The processor's kernels do
+    /// not know it: layers are plain tensors there as on other devices, which is slow.
+    F16,
+}
+
+impl Precision {
+    /// Its name: `f32`, `bf16`, `f16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
+
+    /// Bytes of a value.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
+    }
+
+    /// Whether a device multiplies such numbers, by kernels of ours or Burn's.
+    pub fn is_known_to(self, device: &Device) -> bool {
+        self == Self::F32 || device.supports_dtype(self.of_values())
+    }
+
+    /// The kernels' name for it, if they have one.
+    pub(crate) fn of_kernels(self) -> Option<kernels::Precision> {
+        match self {
+            Self::F32 => Some(kernels::Precision::F32),
+            Self::Bf16 => Some(kernels::Precision::Bf16),
+            Self::F16 => None,
+        }
+    }
+
+    /// Burn's name for it.
+    pub(crate) fn of_tensors(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::Bf16 => FloatDType::BF16,
+            Self::F16 => FloatDType::F16,
+        }
+    }
+
+    /// The same, among the types of all tensors.
+    pub(crate) fn of_values(self) -> DType {
+        self.of_tensors().into()
+    }
+}
