@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone)]
 enum Kept<const D: usize> {
     /// On the device.
-    There(Tensor<D>),
+    There(Box<Tensor<D>>),
     /// In the machine's memory; each use brings it to the device anew.
     Streamed(Arc<TensorData>, Precision, Device),
 }
@@ -24,12 +24,13 @@ impl<const D: usize> Kept<D> {
         if how.streamed {
             return Self::Streamed(Arc::new(data), how.precision, how.device.clone());
         }
-        Self::There(Tensor::from_data(data, (&how.device, how.precision.of_values())))
+        let tensor = Tensor::from_data(data, (&how.device, how.precision.of_values()));
+        Self::There(Box::new(tensor))
     }
 
     fn load(&self) -> Tensor<D> {
         match self {
-            Self::There(tensor) => tensor.clone(),
+            Self::There(tensor) => Tensor::clone(tensor),
             Self::Streamed(data, precision, device) => {
                 Tensor::from_data(TensorData::clone(data), (device, precision.of_values()))
             }
