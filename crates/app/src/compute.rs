@@ -31,31 +31,6 @@ pub struct Compute {
     trust: bool,
 }
 
-/// How frozen weights are kept and multiplied; what is learned, norms, sums
-/// and the softmax are f32 in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WeightPrecision {
-    /// 32 bits, exact.
-    F32,
-    /// 16 bits with the range of f32: half the memory, about 1 % off.
-    Bf16,
-    /// 16 bits with more digits and a smaller range, for graphics cards.
-    F16,
-}
-
-impl FromStr for WeightPrecision {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "f32" | "fp32" => Ok(Self::F32),
-            "bf16" => Ok(Self::Bf16),
-            "f16" | "fp16" => Ok(Self::F16),
-            _ => Err(Error::Usage(format!("--precision is {name}, expected f32, bf16 or f16"))),
-        }
-    }
-}
-
 /// A number of bytes: `8GB`, `8GiB`, `900MB`, or plain bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
@@ -85,7 +60,7 @@ impl Compute {
     /// environment names vector instructions that do not exist.
     pub fn new(
         threads: usize,
-        precision: Option<WeightPrecision>,
+        precision: Option<Precision>,
         memory: Option<Bytes>,
     ) -> Result<Self> {
         let usage = |e: engine::Error| Error::Usage(e.to_string());
@@ -93,11 +68,6 @@ impl Compute {
         if threads > 0 {
             engine::set_threads(threads).map_err(usage)?;
         }
-        let precision = precision.map(|precision| match precision {
-            WeightPrecision::F32 => Precision::F32,
-            WeightPrecision::Bf16 => Precision::Bf16,
-            WeightPrecision::F16 => Precision::F16,
-        });
         let weights =
             FrozenWeights { precision: precision.unwrap_or_default(), ..Default::default() };
         let memory = memory.map(|Bytes(bytes)| bytes);

@@ -37,9 +37,12 @@ mod subjects;
 mod tensorboard;
 pub mod train;
 
-pub use compute::{Bytes, Compute, WeightPrecision};
+pub use compute::{Bytes, Compute};
 pub use diffusion::sampler::Sampler;
-pub use engine::device::{DEVICE_VARIABLE, DeviceName};
+pub use engine::{
+    device::{DEVICE_VARIABLE, DeviceName},
+    nn::Precision,
+};
 pub use error::{Error, Result};
 pub use event::{Event, Events, Scored};
 pub use lora::LoraFile;

@@ -10,7 +10,7 @@ mod scores;
 use std::path::PathBuf;
 
 use app::{
-    Bytes, DEFAULT_BASE, DeviceName, LoraFile, WeightPrecision, bench, demo, export, generate,
+    Bytes, DEFAULT_BASE, DeviceName, LoraFile, Precision, bench, demo, export, generate,
     hub::Id,
     import, mask,
     train::{self, ConceptPhotos},
@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Compute there whatever the self-test finds.
     pub trust_device: bool,
     /// How frozen weights are kept, if it was typed.
-    pub precision: Option<WeightPrecision>,
+    pub precision: Option<Precision>,
     /// Memory to stay within.
     pub memory: Option<Bytes>,
     /// Frozen weights stay in the machine's memory.
@@ -135,7 +135,7 @@ struct Cli {
     /// (likewise, nearer, on graphics cards only) [default: f32, or what fits into --memory, or a
     /// resumed run's]
     #[arg(long, global = true, value_name = "f32|bf16|f16")]
-    precision: Option<WeightPrecision>,
+    precision: Option<Precision>,
     /// Keep the frozen model in the fastest way that fits, e.g. 8GB; the choice is said and recorded
     #[arg(long, global = true, value_name = "BYTES")]
     memory: Option<Bytes>,

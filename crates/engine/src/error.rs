@@ -19,6 +19,12 @@ pub enum Error {
         /// What rayon says.
         source: ThreadPoolBuildError,
     },
+    /// No precision goes by that name.
+    #[error("\"{found}\" names no precision: write f32, bf16 or f16")]
+    Precision {
+        /// What was written.
+        found: String,
+    },
     /// No device goes by that name.
     #[error(
         "\"{found}\" names no device: write cpu, vulkan, vulkan:1, metal, cuda or cuda:1 (auto \

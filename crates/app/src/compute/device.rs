@@ -178,7 +178,7 @@ fn refused(error: engine::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bytes, Event, WeightPrecision};
+    use crate::{Bytes, Event};
 
     #[derive(Default)]
     struct Heard(Vec<String>);
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    fn cpu(precision: Option<WeightPrecision>) -> Compute {
+    fn cpu(precision: Option<Precision>) -> Compute {
         Compute::new(0, precision, None).unwrap()
     }
 
@@ -221,14 +221,14 @@ mod tests {
     fn what_is_for_cards_is_refused_on_the_processor() {
         let mut heard = Heard::default();
         for (compute, word) in [
-            (cpu(Some(WeightPrecision::F16)), "--precision bf16"),
+            (cpu(Some(Precision::F16)), "--precision bf16"),
             (cpu(None).offloading(true), "--offload"),
         ] {
             let refused = compute.on(DeviceName::default(), false, &mut heard).unwrap_err();
             assert_eq!(refused.exit_code(), 2);
             assert!(refused.to_string().contains(word), "{refused}");
         }
-        let half = cpu(Some(WeightPrecision::Bf16));
+        let half = cpu(Some(Precision::Bf16));
         let half = half.on(DeviceName::default(), false, &mut heard).unwrap();
         assert_eq!(half.weights().precision, Precision::Bf16);
     }
@@ -267,7 +267,7 @@ mod tests {
     /// The same, where that was asked for.
     #[test]
     fn a_device_keeps_the_precision_it_was_tested_in() {
-        let cpu = cpu(Some(WeightPrecision::Bf16));
+        let cpu = cpu(Some(Precision::Bf16));
         let found = Found { kind: Kind::Vulkan, ..cpu.found.clone() };
         let test = test(&cpu, Precision::Bf16);
         let moved = cpu.admitting(found, &test, &mut Heard::default()).unwrap();

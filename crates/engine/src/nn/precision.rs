@@ -1,6 +1,8 @@
+use std::str::FromStr;
+
 use burn::tensor::{DType, FloatDType};
 
-use crate::Device;
+use crate::{Device, Error};
 
 /// What the weights of frozen layers, and the factors of their products, are rounded to;
 /// of convolutions without kernels the weights alone.
@@ -62,5 +64,34 @@ impl Precision {
     /// The same, among the types of all tensors.
     pub(crate) fn of_values(self) -> DType {
         self.of_tensors().into()
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    /// Its [name](Self::name), or `fp32`, `fp16`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "f32" | "fp32" => Ok(Self::F32),
+            "bf16" => Ok(Self::Bf16),
+            "f16" | "fp16" => Ok(Self::F16),
+            _ => Err(Error::Precision { found: text.to_owned() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_written() {
+        for precision in [Precision::F32, Precision::Bf16, Precision::F16] {
+            assert_eq!(precision.name().parse::<Precision>().unwrap(), precision);
+        }
+        assert_eq!("fp16".parse::<Precision>().unwrap(), Precision::F16);
+        let refused = "int8".parse::<Precision>().unwrap_err().to_string();
+        assert!(refused.contains("int8") && refused.contains("bf16"), "{refused}");
     }
 }
