@@ -15,7 +15,11 @@ use personalize::{
 };
 use serde::Serialize;
 
-use crate::{Compute, Events, Result, VERSION, estimate::peak_memory, lora::open_base};
+use crate::{
+    Compute, Events, Result, VERSION,
+    estimate::{Memory, peak_memory},
+    lora::open_base,
+};
 
 /// What was typed.
 #[derive(Clone, Debug)]
@@ -88,7 +92,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
     let start = Instant::now();
     let parts = Loaded::new(&base, size, device)?;
     let loading = start.elapsed().as_secs_f64();
-    bench.parts(&parts)?;
+    bench.parts(&parts, compute)?;
     Ok(Measured {
         version: VERSION,
         features: compute.description(),
@@ -144,7 +148,7 @@ impl Bench<'_> {
         self.case("vae-decode", || Ok(decoder.forward(latents.clone())))
     }
 
-    fn parts(&mut self, parts: &Loaded) -> Result<()> {
+    fn parts(&mut self, parts: &Loaded, compute: &Compute) -> Result<()> {
         let token = parts.method.token();
         let prompt = std::slice::from_ref(&parts.prompt);
         let encode = || parts.text.forward(prompt, Some(token.clone()));
@@ -162,8 +166,9 @@ impl Bench<'_> {
             let mut trained = parts.fresh();
             let mut optimizer = AdamW::new(AdamWConfig::default());
             let batch = parts.batch(count);
+            let unet = &parts.unet.with_tapes(parts.has_memory_for_tapes(count, compute));
             self.case(name, || {
-                let mut evaluated = trained.evaluate(&parts.frozen(), &batch);
+                let mut evaluated = trained.evaluate(&Frozen { unet, ..parts.frozen() }, &batch);
                 optimizer.step(trained.params_mut(), &mut evaluated.gradients, |_| 1e-5);
                 Ok(trained.token())
             })?;
@@ -216,6 +221,14 @@ impl<'a> Loaded<'a> {
 
     fn frozen(&self) -> Frozen<'_> {
         Frozen { text: &self.text, unet: &self.unet, schedule: &self.schedule }
+    }
+
+    /// Whether a training would keep tapes.
+    fn has_memory_for_tapes(&self, batch: usize, compute: &Compute) -> bool {
+        let recipe = Recipe { batch, ..Recipe::vico("toy", self.size) };
+        let learned = self.method.params().count();
+        let memory = Memory::of_training(compute, self.base, learned, &recipe);
+        memory.with_tapes(compute, self.base, &recipe).tapes > 0
     }
 
     fn latents(&self, name: &str, count: usize) -> Tensor<4> {

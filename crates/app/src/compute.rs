@@ -92,6 +92,11 @@ impl Compute {
         (self.found.kind != Kind::Cpu).then_some(&self.found)
     }
 
+    /// Bytes that may be used, if they were named.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
     /// How the frozen weights are kept.
     pub(crate) fn weights(&self) -> FrozenWeights {
         self.weights

@@ -1,6 +1,9 @@
 //! Memory, before long work starts.
 
-use diffusion::Base;
+use diffusion::{
+    Base,
+    unet::{Site, sites},
+};
 use engine::{nn::Precision, ops};
 use personalize::Recipe;
 
@@ -10,7 +13,7 @@ use crate::{Compute, Error, Result};
 const F32: u64 = 4;
 
 /// What a training will need at its peak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Weights of the frozen text encoder and U-Net; if they are streamed, what lies on the
     /// device at a time.
@@ -22,6 +25,8 @@ pub struct Memory {
     /// What passes through: in a training the inputs of all blocks and the tape
     /// of one.
     pub activations: u64,
+    /// Tapes of a training that stay in memory from the pass forward to the way back.
+    pub tapes: u64,
 }
 
 impl Memory {
@@ -45,6 +50,20 @@ impl Memory {
             streamed,
             learned: (3 + gradients) * F32 * learned as u64,
             activations: with_resting(tensors as u64 * widest(base, size)) + scores,
+            tapes: 0,
+        }
+    }
+
+    /// The same with the tapes that can stay, if there is memory for them: that saves a
+    /// quarter of a step's time and changes no result.
+    pub fn with_tapes(self, compute: &Compute, base: &Base, recipe: &Recipe) -> Self {
+        // What is free may soon not be: others run here too.
+        let free = available().map(|bytes| bytes / 10 * 9);
+        let there = [compute.memory(), free].into_iter().flatten().min();
+        let with = Self { tapes: tapes(compute, base, recipe), ..self };
+        match there {
+            Some(there) if with.total() <= there => with,
+            _ => self,
         }
     }
 
@@ -71,12 +90,13 @@ impl Memory {
             // As it was read, and packed.
             learned: 2 * F32 * learned as u64,
             activations: with_resting(pass.max(decoding)),
+            tapes: 0,
         }
     }
 
     /// All of it where the computing is done.
     pub fn total(&self) -> u64 {
-        self.frozen + self.learned + self.activations
+        self.frozen + self.learned + self.activations + self.tapes
     }
 
     /// A sentence for people.
@@ -90,7 +110,7 @@ impl Memory {
             size_text(self.total()),
             size_text(self.frozen),
             size_text(self.learned),
-            size_text(self.activations)
+            size_text(self.activations + self.tapes)
         )
     }
 
@@ -164,11 +184,31 @@ fn scores(compute: &Compute, base: &Base, size: (usize, usize), samples: usize) 
     (0..unet.block_out_channels.len()).map(level).max().unwrap_or(0)
 }
 
+/// Bytes of the tapes that can stay in a training: on the processor in f32, of methods under
+/// which the U-Net learns nothing itself.
+fn tapes(compute: &Compute, base: &Base, recipe: &Recipe) -> u64 {
+    let streams = match recipe.method.as_str() {
+        "vico" => 2,
+        "textual-inversion" => 1,
+        _ => 0,
+    };
+    if compute.card().is_some() || compute.weights().precision != Precision::F32 {
+        return 0;
+    }
+    let pixels = pixels(base, (recipe.size, recipe.size));
+    let tokens = |site: &Site| pixels / (site.stride * site.stride) * site.channels;
+    let tokens: usize = sites(&base.configs().unet).iter().map(tokens).sum();
+    F32 * (streams * recipe.batch * TAPE_OF_TRANSFORMER * tokens) as u64
+}
+
 /// The block inputs of both streams, in tensors of that size.
 const BLOCK_INPUTS: usize = 26;
 
 /// The tape of the largest block, in the same tensors; measured, as what follows.
 const TAPE: usize = 100;
+
+/// What stays of a transformer and the residual blocks beside it, in its tokens.
+const TAPE_OF_TRANSFORMER: usize = 12;
 
 /// A pass without a tape, in the same tensors.
 const PASS: usize = 20;
@@ -206,7 +246,8 @@ pub(crate) fn total_memory() -> Option<u64> {
 fn available() -> Option<u64> {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
-    let limit = system.cgroup_limits().map(|limits| limits.free_memory);
+    // Its own figure of what is free counts files that lie in memory as used, which make way.
+    let limit = system.cgroup_limits().map(|limits| limits.total_memory.saturating_sub(limits.rss));
     let free = system.available_memory();
     let free = limit.map_or(free, |limit| limit.min(free));
     (free > 0).then_some(free)
@@ -251,8 +292,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let memory =
-            Memory { frozen: 6_000_000_000, streamed: 0, learned: 900_000_000, activations: 1 };
+        let memory = Memory { frozen: 6_000_000_000, learned: 900_000_000, ..Memory::default() };
         for enough in [None, Some(memory.total()), Some(u64::MAX)] {
             memory.check_within(enough, "are free", "").unwrap();
         }

@@ -59,6 +59,8 @@ struct Plan {
     judge: Option<Judge>,
     /// No step is taken.
     untrained: bool,
+    /// There is memory for tapes that stay.
+    tapes: bool,
 }
 
 /// Trains an adapter.
@@ -179,7 +181,7 @@ impl Plan {
             Some(run) => compute.resumed(run.recipe.frozen_weights, total, events)?,
             None => compute.recorded(recipe.frozen_weights, events)?.fitted(total, events)?,
         };
-        let memory = need(&way);
+        let memory = need(&way).with_tapes(&way, &base, &recipe);
         let base = way.keep(base);
         let recipe = Recipe { frozen_weights: way.weights(), ..recipe };
         let concept_paths = match (&options.concepts[..], old_inputs) {
@@ -216,8 +218,19 @@ impl Plan {
         let resumed =
             old.is_some().then(|| resume(&run_dir, &run, compute.device())).transpose()?;
         let untrained = options.untrained;
-        let plan =
-            Self { run, base, run_dir, resumed, photos, concepts, class_photos, judge, untrained };
+        let tapes = memory.tapes > 0;
+        let plan = Self {
+            run,
+            base,
+            run_dir,
+            resumed,
+            photos,
+            concepts,
+            class_photos,
+            judge,
+            untrained,
+            tapes,
+        };
         plan.announce(&memory, compute, events)?;
         Ok(plan)
     }
@@ -286,8 +299,18 @@ impl Plan {
     }
 
     fn train(self, device: &Device, logged: &mut Logged) -> Result<()> {
-        let Self { run, base, resumed, photos, concepts, class_photos, judge, untrained, .. } =
-            self;
+        let Self {
+            run,
+            base,
+            resumed,
+            photos,
+            concepts,
+            class_photos,
+            judge,
+            untrained,
+            tapes,
+            ..
+        } = self;
         let recipe = &run.recipe;
         (logged as &mut dyn Events).stage("encoding the photos");
         let mut dataset = Encoding::new(&base, recipe, device)?.dataset(&photos, &concepts)?;
@@ -305,7 +328,8 @@ impl Plan {
 
         (logged as &mut dyn Events).stage("loading the text encoder and the U-Net");
         let tokenizer = base.tokenizer()?;
-        let (text, unet, schedule) = (base.text_encoder()?, base.unet()?, base.schedule());
+        let (text, schedule) = (base.text_encoder()?, base.schedule());
+        let unet = base.unet()?.with_tapes(tapes);
         let parts = Parts {
             run: &run,
             base: &base,

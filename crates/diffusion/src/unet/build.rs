@@ -18,7 +18,13 @@ impl UNet {
         builder.middle()?;
         builder.decoder()?;
         let (steps, precision) = (builder.steps, source.precision());
-        Ok(Self { time: TimeEmbedding::build(config, source)?, steps, sites, precision })
+        Ok(Self {
+            time: TimeEmbedding::build(config, source)?,
+            steps,
+            sites,
+            precision,
+            tapes: false,
+        })
     }
 }
 

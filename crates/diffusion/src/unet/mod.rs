@@ -36,6 +36,8 @@ pub struct UNet {
     sites: Vec<Site>,
     /// Of the weights.
     precision: Precision,
+    /// Tapes of recorded passes stay until their replay.
+    tapes: bool,
 }
 
 /// A stretch of layers between two places where the skip stack is touched;
@@ -64,6 +66,14 @@ impl UNet {
         &self.sites
     }
 
+    /// The same U-Net, of whose recorded passes tapes stay in memory until the replay, which
+    /// then need not run their steps again: those of the steps that its processor
+    /// [leaves alone](Processor::touches). Gradients are the same to the bit. In bf16 no
+    /// tape stays, for there the replay starts from rounded inputs.
+    pub fn with_tapes(&self, tapes: bool) -> Self {
+        Self { tapes: tapes && self.precision != Precision::Bf16, ..self.clone() }
+    }
+
     /// The same U-Net with other projections (diffusers' names, such as
     /// `mid_block.attentions.0.transformer_blocks.0.attn2.to_k`) in its attentions.
     pub fn replaced(&self, replace: &Replace) -> Self {
@@ -90,7 +100,7 @@ impl UNet {
         context: &Tensor<3>,
         processor: &mut dyn Processor,
     ) -> Tensor<4> {
-        self.walk(x, timesteps, context, processor, self.steps.len(), &mut |_| {})
+        self.run(self.steps.len(), x, timesteps, context, processor)
     }
 
     /// Runs only as far as the transformer at `site`: what a processor gathers
@@ -103,8 +113,22 @@ impl UNet {
         context: &Tensor<3>,
         processor: &mut dyn Processor,
     ) {
-        let steps = self.steps_until(site);
-        self.walk(x, timesteps, context, processor, steps, &mut |_| {});
+        self.run(self.steps_until(site), x, timesteps, context, processor);
+    }
+
+    /// The first `count` steps without a tape.
+    fn run(
+        &self,
+        count: usize,
+        x: Tensor<4>,
+        timesteps: &[f64],
+        context: &Tensor<3>,
+        processor: &mut dyn Processor,
+    ) -> Tensor<4> {
+        let time = self.time_rows(timesteps, x.dims()[0], &x.device());
+        self.walk(count, x, &mut |i, h, skip| {
+            self.steps[i].forward(h, skip, &time, context, processor)
+        })
     }
 
     /// Number of steps up to and with the one that holds a transformer.
@@ -113,24 +137,19 @@ impl UNet {
         self.steps.iter().position(holds).map_or(self.steps.len(), |i| i + 1)
     }
 
-    /// Works through the first `count` steps; `see` gets each step's input
-    /// without its skip.
+    /// Works through the first `count` steps: `run` makes a step's output of its number, its
+    /// input and its skip.
     fn walk(
         &self,
-        x: Tensor<4>,
-        timesteps: &[f64],
-        context: &Tensor<3>,
-        processor: &mut dyn Processor,
         count: usize,
-        see: &mut dyn FnMut(&Tensor<4>),
+        x: Tensor<4>,
+        run: &mut dyn FnMut(usize, Tensor<4>, Option<Tensor<4>>) -> Tensor<4>,
     ) -> Tensor<4> {
-        let time = self.time_rows(timesteps, x.dims()[0], &x.device());
         let mut skips = Vec::new();
         let mut h = x;
-        for step in &self.steps[..count] {
+        for (i, step) in self.steps[..count].iter().enumerate() {
             let skip = step.pops.then(|| skips.pop().expect("a skip for every decoder step"));
-            see(&h);
-            h = step.forward(h, skip, &time, context, processor);
+            h = run(i, h, skip);
             if step.pushes {
                 skips.push(h.clone());
             }

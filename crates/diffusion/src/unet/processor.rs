@@ -13,6 +13,12 @@ pub trait Processor {
         None
     }
 
+    /// Whether [`Processor::after_block`] changes the tokens of a transformer, or keeps any.
+    fn touches(&self, site: &Site) -> bool {
+        let _ = site;
+        true
+    }
+
     /// Called between a transformer's frozen block and its projection out.
     ///
     /// # Shapes
@@ -26,6 +32,10 @@ pub trait Processor {
 pub struct Plain;
 
 impl Processor for Plain {
+    fn touches(&self, _: &Site) -> bool {
+        false
+    }
+
     fn after_block(&mut self, _: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
         tokens
     }

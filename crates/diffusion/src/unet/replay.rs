@@ -2,9 +2,12 @@
 //!
 //! [`UNet::record`] runs forward without a tape and keeps the inputs of the
 //! steps. [`UNet::replay`] walks back, running one step at a time again with a
-//! tape. Memory is the steps' inputs and the tape of one step. The U-Net that is
+//! tape. Memory is the steps' inputs and the tape of one step, or, [where it may
+//! be](UNet::with_tapes), those of more steps, which then are not run again. The U-Net that is
 //! replayed may have leaves where the recorded one had constants of the same values:
 //! so its own weights learn.
+
+use std::collections::BTreeMap;
 
 use engine::{
     Tensor,
@@ -18,9 +21,51 @@ use super::{Plain, Processor, Step, UNet};
 /// gave it.
 pub struct Recording {
     inputs: Vec<Stored<4>>,
+    /// Steps that need not be run again.
+    pub(super) tapes: BTreeMap<usize, Tape>,
     timesteps: Vec<f64>,
     samples: usize,
     context: Tensor<3>,
+}
+
+/// A step that was run with a tape.
+pub(super) struct Tape {
+    input: Tensor<4>,
+    skip: Option<Tensor<4>>,
+    clock: Tensor<2>,
+    text: Tensor<3>,
+    out: Tensor<4>,
+}
+
+/// What a step is run with.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    /// Time embedding.
+    clock: &'a Tensor<2>,
+    text: &'a Tensor<3>,
+    /// What comes before the step learns, so that its input and skip have gradients.
+    behind: bool,
+    /// The time embedding learns.
+    everywhere: bool,
+}
+
+impl Step {
+    /// Runs the step with a tape that begins at its inputs.
+    fn taped(
+        &self,
+        input: Tensor<4>,
+        skip: Option<Tensor<4>>,
+        inputs: Inputs,
+        processor: &mut dyn Processor,
+    ) -> Tape {
+        let Inputs { clock, text, behind, everywhere } = inputs;
+        let start = |x: Tensor<4>| if behind { leaf(&x) } else { x };
+        let (input, skip) = (start(input), skip.map(start));
+        let clock = if everywhere { leaf(clock) } else { clock.clone() };
+        let text = leaf(text);
+        let out = self.forward(input.clone(), skip.clone(), &clock, &text, processor);
+        Tape { input, skip, clock, text, out }
+    }
 }
 
 /// A processor that takes part in the way back.
@@ -62,11 +107,30 @@ impl UNet {
     ) -> (Tensor<4>, Recording) {
         let count = until.map_or(self.steps.len(), |site| self.steps_until(site));
         let samples = x.dims()[0];
-        let mut inputs = Vec::with_capacity(count);
-        let mut keep = |h: &Tensor<4>| inputs.push(Stored::new(h, self.precision));
-        let out = self.walk(x, timesteps, context, processor, count, &mut keep);
+        let clock = self.time_rows(timesteps, samples, &x.device());
+        let first = self.first_transformer();
+        let (mut kept, mut tapes) = (Vec::with_capacity(count), BTreeMap::new());
+        let out = self.walk(count, x, &mut |i, h, skip| {
+            let step = &self.steps[i];
+            kept.push(Stored::new(&h, self.precision));
+            let alone = step.sites().all(|site| !processor.touches(site));
+            if !(self.tapes && alone && i >= first) {
+                return step.forward(h, skip, &clock, context, processor);
+            }
+            let inputs =
+                Inputs { clock: &clock, text: context, behind: i > first, everywhere: false };
+            let tape = step.taped(h, skip, inputs, processor);
+            let out = tape.out.clone().inner();
+            tapes.insert(i, tape);
+            out
+        });
         let (timesteps, context) = (timesteps.to_vec(), context.clone());
-        (out, Recording { inputs, timesteps, samples, context })
+        (out, Recording { inputs: kept, tapes, timesteps, samples, context })
+    }
+
+    /// Number of the first step with a transformer.
+    pub(super) fn first_transformer(&self) -> usize {
+        self.steps.iter().position(|step| step.sites().next().is_some()).unwrap_or(0)
     }
 
     /// Sends gradients back through a recorded pass and returns the gradient
@@ -82,7 +146,7 @@ impl UNet {
         seed: Option<Tensor<4>>,
         processor: &mut dyn Replay,
     ) -> Tensor<3> {
-        let Recording { mut inputs, timesteps, samples, context } = recording;
+        let Recording { mut inputs, mut tapes, timesteps, samples, context } = recording;
         let everywhere = processor.everywhere();
         let time = self.time_rows(&timesteps, samples, &context.device());
         let mut time_gradient = everywhere.then(|| time.zeros_like().inner());
@@ -91,8 +155,7 @@ impl UNet {
         // Gradients of the skips, in the order in which the encoder gave them.
         let mut skips: Vec<Option<Tensor<4>>> = Vec::new();
         // Before the first transformer nothing is learned, as a rule.
-        let transformer = self.steps.iter().position(|s| s.sites().next().is_some());
-        let first = if everywhere { 0 } else { transformer.unwrap_or(0) };
+        let first = if everywhere { 0 } else { self.first_transformer() };
         let skip_inputs = self.skip_inputs();
         while inputs.len() > first
             && let Some(h) = inputs.pop()
@@ -102,19 +165,20 @@ impl UNet {
             if step.pushes {
                 seed = sum(seed, skips.pop().flatten());
             }
-            // The first step's input needs no gradient.
-            let start = |x: &Stored<4>| if i > first { leaf(&x.load()) } else { x.load() };
-            let (h, skip) = (start(&h), skip_inputs[i].map(|j| start(&inputs[j])));
-            let text = leaf(&context);
-            let clock = if everywhere { leaf(&time) } else { time.clone() };
-            let out = step.forward(h.clone(), skip.clone(), &clock, &text, processor);
+            let again = || {
+                let inputs_of =
+                    Inputs { clock: &time, text: &context, behind: i > first, everywhere };
+                let skip = skip_inputs[i].map(|j| inputs[j].load());
+                step.taped(h.load(), skip, inputs_of, processor)
+            };
+            let Tape { input, skip, clock, text, out } = tapes.remove(&i).unwrap_or_else(again);
             let mut seeds = Seeds::through(self.precision);
             if let Some(seed) = seed.take() {
                 seeds.add(out, seed);
             }
             processor.seeds(&mut seeds);
             let mut gradients = seeds.backward();
-            seed = gradients.take(&h);
+            seed = gradients.take(&input);
             if let Some(skip) = skip {
                 skips.push(gradients.take(&skip));
             }

@@ -45,13 +45,51 @@ fn golden_inside_of_a_pass() {
         assert_close("time_embedding", &time, &want, 1e-4);
 
         let mut inputs = Vec::new();
-        let mut see = |h: &Tensor<4>| inputs.push(h.clone());
-        let count = unet.steps.len();
-        unet.walk(x, &timesteps, &context, &mut Plain, count, &mut see);
+        let clock = unet.time_rows(&timesteps, x.dims()[0], &device);
+        unet.walk(unet.steps.len(), x, &mut |i, h, skip| {
+            inputs.push(h.clone());
+            unet.steps[i].forward(h, skip, &clock, &context, &mut Plain)
+        });
         for (part, end) in ends(&base) {
             let first_sample = inputs[end].clone().narrow(0, 0, 1);
             let what = name(&format!("inner.{part}"));
             assert_close(&what, &to_nchw(first_sample).0, &golden.f32(&what), 1e-4);
         }
     }
+}
+
+/// Touches one transformer, and leaves it as it is.
+struct Touching(usize);
+
+impl Processor for Touching {
+    fn touches(&self, site: &Site) -> bool {
+        site.index == self.0
+    }
+
+    fn after_block(&mut self, _: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
+        tokens
+    }
+}
+
+#[test]
+fn tapes_stay_from_the_first_transformer_on_but_for_steps_that_are_touched() {
+    let device = engine::cpu();
+    let base = Base::open(&golden::fixture("golden/tiny-sd"), &device).unwrap();
+    let config = &base.configs().unet;
+    let context = Tensor::ones([1, 3, config.cross_attention_dim], &device);
+    let x = Tensor::ones([1, config.sample_size, config.sample_size, config.in_channels], &device);
+    let kept = |unet: &UNet| {
+        let mut touching = Touching(unet.sites().len() - 1);
+        let (out, recording) = unet.record(x.clone(), &[3.0], &context, &mut touching, None);
+        (engine::values(out), recording.tapes.into_keys().collect::<Vec<_>>())
+    };
+    let unet = base.unet().unwrap();
+    let (plain, none) = kept(&unet);
+    let (out, tapes) = kept(&unet.with_tapes(true));
+    assert!(none.is_empty());
+    assert_eq!(out, plain, "the same to the bit");
+    let touched = unet.steps_until(unet.sites().len() - 1) - 1;
+    let expected: Vec<usize> =
+        (unet.first_transformer()..unet.steps.len()).filter(|&i| i != touched).collect();
+    assert_eq!(tapes, expected);
 }

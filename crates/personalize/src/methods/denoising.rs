@@ -44,8 +44,12 @@ impl<'a> Learning<'a> {
     /// The loss of a batch under a text context, and its gradients by block-wise replay.
     pub fn evaluate(&self, schedule: &Schedule, batch: &Batch, context: &Tensor<3>) -> Denoised {
         let (noisy, timesteps) = batch.noisy(schedule);
-        let (predicted, recording) =
-            self.still.record(noisy, &timesteps, context, &mut Plain, None);
+        // A tape of constants knows nothing of the leaves.
+        let still = match self.leaves {
+            Some(_) => &self.still.with_tapes(false),
+            None => self.still,
+        };
+        let (predicted, recording) = still.record(noisy, &timesteps, context, &mut Plain, None);
         let error = predicted - batch.target(schedule);
         let loss = mean_square(&error);
         let count = error.shape().num_elements() as f64;

@@ -93,7 +93,7 @@ impl Case {
         Self { name: name.into(), variant: Variant::default(), rates }
     }
 
-    fn all(golden: &Golden, suffix: &str) -> Vec<Self> {
+    pub fn all(golden: &Golden, suffix: &str) -> Vec<Self> {
         let rates: Value = serde_json::from_str(golden.metadata("rates")).unwrap();
         let case = |name: String| {
             let text = golden.metadata(&format!("case.{name}"));

@@ -13,5 +13,6 @@ mod precision;
 mod references;
 mod samplers;
 mod sd2;
+mod tapes;
 mod textual_inversion;
 mod tiny;

@@ -35,7 +35,7 @@ fn recipes() -> Vec<Recipe> {
 }
 
 /// A batch whose captions are the recipe's own.
-fn batch(tiny: &Tiny, method: &dyn Method, recipe: &Recipe) -> Batch {
+pub fn batch(tiny: &Tiny, method: &dyn Method, recipe: &Recipe) -> Batch {
     let placeholder = methods::placeholder(method, recipe, 0);
     let caption = recipe.caption.replace("{}", &recipe.placeholder);
     let prompt = tiny.base.tokenizer().unwrap().encode(&caption, Some(placeholder)).unwrap();

@@ -27,6 +27,10 @@ pub struct Inject<'a> {
 }
 
 impl Processor for Inject<'_> {
+    fn touches(&self, site: &Site) -> bool {
+        self.layers.contains_key(&site.index)
+    }
+
     fn after_block(&mut self, site: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
         match (self.blocks.get(&site.index), self.layers.get(&site.index)) {
             (Some(block), Some(layer)) => block.forward(tokens, &layer.tokens, layer.keep.as_ref()),

@@ -159,6 +159,10 @@ impl Capture {
 }
 
 impl Processor for Capture {
+    fn touches(&self, site: &Site) -> bool {
+        self.columns.contains_key(&site.index)
+    }
+
     fn columns(&self, site: &Site) -> Option<&[Vec<usize>]> {
         self.columns.get(&site.index).map(Vec::as_slice)
     }
