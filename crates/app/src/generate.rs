@@ -26,6 +26,7 @@ use output::{Places, Writer};
 use prompts::{Typed, texts};
 
 pub use options::Options;
+pub(crate) use options::guidance;
 pub(crate) use output::{NAME, SHEET, writable};
 
 /// Draws pictures.
@@ -75,8 +76,12 @@ fn draw(options: &Options, compute: &Compute, events: &mut dyn Events) -> Result
         (None, Some(picture)) => Start::Picture(picture),
         (None, None) => Start::Noise,
     };
-    let guidance = Some(job.guidance);
-    let request = Options { embeddings: extras.paths(), guidance, ..options.clone() };
+    let request = Options {
+        embeddings: extras.paths(),
+        guidance: Some(job.guidance),
+        reference_guidance: Some(job.reference_guidance),
+        ..options.clone()
+    };
     let (name, files) = (base.name(), hashes(&request)?);
     let mut writer = Writer::new(events, &checked.places, jobs.len(), job.count);
     let draw = |((job, prompts), others): (&(Job, Prompts), &Vec<Other>)| {

@@ -74,6 +74,8 @@ pub fn write(path: &Path, picture: &Picture, made: &Made, index: usize, seed: u6
 fn infotext(made: &Made, seed: u64) -> Infotext {
     let Made { job, adapter, base_name, .. } = made;
     let strength = job.init.as_ref().map(|init| ("Denoising strength", init.strength.to_string()));
+    let reference = job.reference_guidance;
+    let reference = (reference != 1.0).then(|| ("Reference CFG scale", reference.to_string()));
     let entries = [
         ("Steps", job.steps.to_string()),
         ("Sampler", sampler_there(&job.sampler)),
@@ -89,6 +91,7 @@ fn infotext(made: &Made, seed: u64) -> Infotext {
         negative: job.negative.clone(),
         entries: entries
             .into_iter()
+            .chain(reference)
             .chain(strength)
             .chain([("RNG", rng_there(job.rng).to_owned())])
             .chain(placeholder)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diffusion::{Base, base::RECOMMENDED};
-use personalize::generate::Job;
+use personalize::generate::{Guidance, Job};
 use serde::Deserialize;
 use toml::Table;
 
@@ -24,6 +24,7 @@ pub(crate) struct Recommended {
 #[serde(default, deny_unknown_fields)]
 struct Drawing {
     guidance: Option<f64>,
+    reference_guidance: Option<f64>,
 }
 
 impl Recommended {
@@ -44,13 +45,19 @@ impl Recommended {
     }
 }
 
-/// The guidance scale for pictures of a base model where none is named.
+/// The scales of guidance for pictures of a base model where none are named; `method` is
+/// that of the adapter that draws, if there is one.
 ///
 /// # Errors
 /// As [`Recommended::of`].
-pub(crate) fn guidance(base: &Base) -> Result<f64> {
-    let usual = || Job::new("", 0).guidance;
-    Ok(Recommended::of(base)?.drawing.guidance.unwrap_or_else(usual))
+pub(crate) fn guidance(base: &Base, method: Option<&str>) -> Result<Guidance> {
+    let Drawing { guidance, reference_guidance } = Recommended::of(base)?.drawing;
+    let usual = Job::new("", 0).scales();
+    let own = Guidance {
+        text: guidance.unwrap_or(usual.text),
+        reference: reference_guidance.unwrap_or(usual.reference),
+    };
+    Ok(own.of(method.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -58,10 +65,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recipes_and_the_guidance_scale_are_read() {
-        let text = "[vico]\nsteps = 8\n[drawing]\nguidance = 2.5\n";
+    fn recipes_and_the_scales_of_guidance_are_read() {
+        let text = "[vico]\nsteps = 8\n[drawing]\nguidance = 2.5\nreference_guidance = 2.0\n";
         let Recommended { recipes, drawing } = Recommended::read(text).unwrap();
         assert_eq!(drawing.guidance, Some(2.5));
+        assert_eq!(drawing.reference_guidance, Some(2.0));
         assert_eq!(recipes.keys().collect::<Vec<_>>(), ["vico"]);
         assert_eq!(recipes["vico"].steps, Some(8));
         assert!(Recommended::read("").unwrap().drawing.guidance.is_none());

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use personalize::{generate::Guidance, methods};
+
 use crate::{Compute, Error, Event, Events, Result, generate, pictures::numbered, repeat};
 
 /// What is drawn with one adapter, and what of it is not there.
@@ -156,11 +158,14 @@ impl Events for Part<'_> {
     }
 }
 
-/// Passes of the U-Net for one sample that drawing so many pictures with a method's guidance
-/// amounts to.
-pub(crate) fn passes(method: &str, pictures: usize, steps: usize) -> f64 {
-    let streams = if method == "vico" { REFERENCE + GUIDED } else { GUIDED };
-    streams * (pictures * steps) as f64
+/// Passes of the U-Net for one sample that so many steps of sampling amount to, with a
+/// method's guidance.
+pub(crate) fn passes(method: &str, guidance: Guidance, steps: usize) -> f64 {
+    let streams = match methods::looks_at_references(method) {
+        true => guidance.predictions() as f64 + REFERENCE,
+        false => GUIDED,
+    };
+    streams * steps as f64
 }
 
 /// Passes of a drawing step with guidance.

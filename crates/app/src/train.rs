@@ -168,7 +168,7 @@ impl Plan {
             old.as_ref().and_then(|run| run.evaluation.as_ref()),
             &recipe,
             &base.schedule(),
-            recommended::guidance(&base)?,
+            recommended::guidance(&base, Some(&recipe.method))?,
             base_path == Path::new(DEFAULT_BASE),
         )?;
         if methods::is_whole_model(&recipe) {

@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub use crate::{
+    guidance::{Guidance, SCALES},
     job::{Init, Job, Prompts},
     noise::Rng,
 };

@@ -6,7 +6,11 @@ use diffusion::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, noise::Rng};
+use crate::{
+    Error, Result,
+    guidance::{Guidance, SCALES},
+    noise::Rng,
+};
 
 /// A picture to begin with, and how much of it may change.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -32,6 +36,9 @@ pub struct Job {
     pub eta: f64,
     /// Guidance scale; 1 leaves the unconditional half out.
     pub guidance: f64,
+    /// Guidance scale of the references, for methods that look at some; 1 is ViCo's.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub reference_guidance: f64,
     /// Width in pixels.
     pub width: usize,
     /// Height in pixels.
@@ -60,6 +67,7 @@ impl Job {
             steps: 50,
             eta: 0.0,
             guidance: 7.5,
+            reference_guidance: 1.0,
             width: size,
             height: size,
             seed: 0,
@@ -70,6 +78,11 @@ impl Job {
         }
     }
 
+    /// Both scales of guidance.
+    pub fn scales(&self) -> Guidance {
+        Guidance { text: self.guidance, reference: self.reference_guidance }
+    }
+
     /// Checks the values that no model is needed for, and lays out the steps.
     pub fn plan(&self, schedule: &Schedule) -> Result<Plan> {
         let wrong = |option: &str, found: String, expected: &str| Error::Setting {
@@ -77,9 +90,17 @@ impl Job {
             found,
             expected: expected.into(),
         };
-        if !(self.guidance.is_finite() && (0.0..=100.0).contains(&self.guidance)) {
-            let expected = "a number from 0 to 100 (7.5 is usual, 1 is none)";
-            return Err(wrong("--guidance", self.guidance.to_string(), expected));
+        for (option, scale, expected) in [
+            ("--guidance", self.guidance, "a number from 0 to 100 (7.5 is usual, 1 is none)"),
+            (
+                "--reference-guidance",
+                self.reference_guidance,
+                "a number from 0 to 100 (1 is ViCo's)",
+            ),
+        ] {
+            if !SCALES.contains(&scale) {
+                return Err(wrong(option, scale.to_string(), expected));
+            }
         }
         if !(1..=100_000).contains(&self.count) {
             return Err(wrong("--count", self.count.to_string(), "a number from 1 to 100000"));
@@ -125,6 +146,14 @@ impl Job {
     }
 }
 
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(scale: &f64) -> bool {
+    *scale == 1.0
+}
+
 /// Tokenised prompts of a job.
 #[derive(Clone, Debug)]
 pub struct Prompts {
@@ -139,9 +168,9 @@ pub struct Prompts {
 impl Prompts {
     /// The prompts of a pass, of equal length: without condition and with it, or with
     /// it alone where there is no guidance.
-    pub fn rows(&self, guidance: f64) -> Vec<WeightedPrompt> {
+    pub fn rows(&self, guided: bool) -> Vec<WeightedPrompt> {
         let mut rows = vec![self.positive.clone()];
-        if guidance != 1.0 {
+        if guided {
             rows.insert(0, self.negative.clone());
         }
         let longest = rows.iter().map(|row| row.chunks().len()).max().unwrap_or(1);

@@ -15,6 +15,7 @@ pub mod dataset;
 pub mod draw;
 pub mod error;
 pub mod generate;
+mod guidance;
 mod job;
 pub mod masks;
 pub mod methods;

@@ -68,6 +68,9 @@ pub enum Command {
         /// Guidance scale.
         #[arg(long, default_value_t = 5.0)]
         guidance: f64,
+        /// Guidance scale of the reference, with ViCo.
+        #[arg(long, default_value_t = 1.0)]
+        reference_guidance: f64,
     },
     /// Render five photos of an object, as `personal` learns them.
     Photos {

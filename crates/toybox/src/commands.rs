@@ -12,6 +12,7 @@ use std::{
 use diffusion::{Schedule, Tokenizer, base::Configs};
 use engine::{Device, Tensor, params::Params};
 use evaluate::Encoder;
+use personalize::generate::Guidance;
 use toybox::{
     Error, Result, autoencoder, base, data,
     encoders::{self, clip, measure, things},
@@ -44,8 +45,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
             let how = toybox::drawing::How { steps: *steps, guidance: *guidance };
             shop.score(*count, how)
         }
-        Command::Personal { base, subject, method, guidance } => {
-            shop.personal(base, subject, method, *guidance)
+        Command::Personal { base, subject, method, guidance, reference_guidance } => {
+            let guidance = Guidance { text: *guidance, reference: *reference_guidance };
+            shop.personal(base, subject, method, guidance)
         }
         Command::Photos { object, out } => {
             personal::photos(&shop.world, object, shop.side, out).map(drop)
@@ -242,7 +244,7 @@ impl Shop {
         base: &Path,
         subjects: &[(String, String)],
         methods: &[String],
-        guidance: f64,
+        guidance: Guidance,
     ) -> Result<()> {
         let judge = self.trained("judge", self.fresh_judge())?;
         let judge = score::Expert::new(&self.world, &judge, self.side);
@@ -250,7 +252,7 @@ impl Shop {
         let trained = self.trained("base", self.fresh_base())?;
         let painter = score::Painter::new(&self.configs, &trained, &self.device);
         let schedule = Schedule::new(&self.configs.schedule);
-        let how = toybox::drawing::How { steps: 50, guidance };
+        let how = toybox::drawing::How { steps: 50, guidance: guidance.text };
         let study = Study {
             world: &self.world,
             judge: &judge,

@@ -12,6 +12,7 @@ use engine::values;
 use images::{Filter, Picture, labelled_sheet, read_photo, resize, write_png};
 use personalize::{
     Adapter, Reference,
+    generate::Guidance,
     masks::MaskView,
     methods::{self, Frozen},
     recipe::{DREAMBOOTH_LORA, LORA_RANK},
@@ -62,8 +63,8 @@ pub struct Study<'a> {
     pub base: PathBuf,
     /// Where everything goes; what is there is not made again.
     pub out: PathBuf,
-    /// Guidance scale.
-    pub guidance: f64,
+    /// Guidance scales.
+    pub guidance: Guidance,
 }
 
 /// What came out for one object and one way of drawing it.
@@ -135,7 +136,8 @@ impl Study<'_> {
             let prompt = format!("a photo of * {}", scene.phrase());
             let output = folder.join(method).join(scene.name());
             if !output.is_dir() {
-                let options = self.drawing(&prompt, &adapter, &output);
+                let guidance = self.guidance.of(method);
+                let options = self.drawing(&prompt, &adapter, guidance, &output);
                 generate::run(&options, &compute, &mut Quiet)?;
             }
             for i in 0..PICTURES {
@@ -182,12 +184,19 @@ impl Study<'_> {
         self.out.join(object.replace(' ', "-"))
     }
 
-    fn drawing(&self, prompt: &str, adapter: &Path, output: &Path) -> generate::Options {
+    fn drawing(
+        &self,
+        prompt: &str,
+        adapter: &Path,
+        guidance: Guidance,
+        output: &Path,
+    ) -> generate::Options {
         generate::Options {
             base: self.base.clone(),
             adapter: Some(adapter.to_owned()),
             prompt: prompt.to_owned(),
-            guidance: Some(self.guidance),
+            guidance: Some(guidance.text),
+            reference_guidance: Some(guidance.reference),
             count: Some(PICTURES),
             batch: PICTURES,
             output: output.to_owned(),

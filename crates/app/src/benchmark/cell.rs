@@ -207,6 +207,7 @@ impl<'a> Cell<'a> {
     /// How the pictures of each prompt are drawn.
     fn jobs(&self) -> Vec<generate::Options> {
         let drawing = &self.plan.drawing;
+        let guidance = drawing.scales(&self.recipe.method);
         let job = |prompt: &String| generate::Options {
             base: self.plan.base.clone(),
             loras: self.plan.loras.clone(),
@@ -214,7 +215,8 @@ impl<'a> Cell<'a> {
             prompt: prompt.clone(),
             negative: drawing.negative.clone(),
             steps: drawing.steps,
-            guidance: Some(drawing.guidance),
+            guidance: Some(guidance.text),
+            reference_guidance: Some(guidance.reference),
             sampler: drawing.sampler.clone(),
             width: drawing.size,
             height: drawing.size,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use evaluate::prompts;
-use personalize::generate::Job;
+use personalize::generate::{Guidance, Job, SCALES};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -85,6 +85,8 @@ pub(super) struct Drawing {
     pub steps: usize,
     /// Guidance scale.
     pub guidance: f64,
+    /// Guidance scale of the references, for methods that look at some.
+    pub reference_guidance: f64,
     /// Sampler.
     pub sampler: String,
     /// Negative prompt.
@@ -97,8 +99,41 @@ pub(super) struct Drawing {
 
 impl Default for Drawing {
     fn default() -> Self {
-        let Job { steps, guidance, sampler, negative, batch, .. } = Job::new("", 0);
-        Self { samples: 4, steps, guidance, sampler, negative, size: None, batch }
+        let Job { steps, guidance, reference_guidance, sampler, negative, batch, .. } =
+            Job::new("", 0);
+        let size = None;
+        Self { samples: 4, steps, guidance, reference_guidance, sampler, negative, size, batch }
+    }
+}
+
+impl Drawing {
+    /// The scales of guidance for a method.
+    pub fn scales(&self, method: &str) -> Guidance {
+        Guidance { text: self.guidance, reference: self.reference_guidance }.of(method)
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        let counts = [("samples", self.samples), ("batch", self.batch), ("steps", self.steps)];
+        if let Some((key, value)) = counts.into_iter().find(|(_, n)| !(1..=MOST).contains(n)) {
+            return Err(format!("drawing.{key} is {value}, expected a number from 1 to {MOST}"));
+        }
+        let scales = [("guidance", self.guidance), ("reference_guidance", self.reference_guidance)];
+        match scales.into_iter().find(|(_, scale)| !SCALES.contains(scale)) {
+            Some((key, scale)) => {
+                Err(format!("drawing.{key} is {scale}, expected a number from 0 to 100"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// In a line for reports.
+    pub fn text(&self) -> String {
+        let Self { samples, steps, guidance, reference_guidance, sampler, .. } = self;
+        let reference = match reference_guidance {
+            1.0 => String::new(),
+            scale => format!(", {scale} of references"),
+        };
+        format!("{samples} samples, {sampler}, {steps} steps, guidance {guidance}{reference}")
     }
 }
 
@@ -152,7 +187,7 @@ pub(super) enum Kind {
 }
 
 /// Keys of a plan, beside those of recipes.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "preset",
     "base",
     "loras",
@@ -166,6 +201,7 @@ const KEYS: [&str; 26] = [
     "drawing.samples",
     "drawing.steps",
     "drawing.guidance",
+    "drawing.reference_guidance",
     "drawing.sampler",
     "drawing.negative",
     "drawing.size",
@@ -215,14 +251,8 @@ impl PlanFile {
         keys::overlay(&mut table, &own);
         table.remove("preset");
         let plan: Self = table.try_into().map_err(|e: toml::de::Error| e.to_string())?;
-        let Drawing { samples, batch, steps, .. } = &plan.drawing;
-        let counts = [("samples", *samples), ("batch", *batch), ("steps", *steps)];
-        match counts.into_iter().find(|(_, value)| !(1..=MOST).contains(value)) {
-            Some((key, value)) => {
-                Err(format!("drawing.{key} is {value}, expected a number from 1 to {MOST}"))
-            }
-            None => Ok(plan),
-        }
+        plan.drawing.check()?;
+        Ok(plan)
     }
 
     /// Takes paths that exist beside the plan from there, but for names of the program's own.
@@ -341,6 +371,19 @@ mod tests {
     }
 
     #[test]
+    fn references_guide_methods_that_look_at_some() {
+        let text = "[drawing]\nguidance = 3.0\nreference_guidance = 2.0\n";
+        let drawing = PlanFile::parse(text).unwrap().drawing;
+        let scales = |method: &str| {
+            let Guidance { text, reference } = drawing.scales(method);
+            (text, reference)
+        };
+        assert_eq!(scales("vico"), (3.0, 2.0));
+        assert_eq!(scales("textual-inversion"), (3.0, 1.0));
+        assert_eq!(drawing.text(), "4 samples, ddim, 50 steps, guidance 3, 2 of references");
+    }
+
+    #[test]
     fn unknown_keys_are_named_with_the_nearest() {
         for (text, what) in [
             ("sed = 1", "unknown key sed; the nearest is seed"),
@@ -352,6 +395,8 @@ mod tests {
             ("methods = 3", "[[methods]]"),
             ("preset = 'dream'", "dreambench"),
             ("[drawing]\nsamples = 0", "drawing.samples is 0"),
+            ("[drawing]\nguidance = nan", "drawing.guidance is NaN"),
+            ("[drawing]\nreference_guidance = 101", "drawing.reference_guidance is 101"),
             ("[drawing]\nsteps = 'x'", "steps"),
             ("[", "TOML"),
         ] {

@@ -114,13 +114,7 @@ fn recipe(done: &[&Cell], all: usize) -> Vec<(String, String)> {
         ("cells".to_owned(), format!("{} of {all}", done.len())),
         ("base model".to_owned(), plan.base.display().to_string()),
         ("seed".to_owned(), plan.seed.to_string()),
-        (
-            "drawing".to_owned(),
-            format!(
-                "{} samples, {}, {} steps, guidance {}",
-                drawing.samples, drawing.sampler, drawing.steps, drawing.guidance
-            ),
-        ),
+        ("drawing".to_owned(), drawing.text()),
         ("prompts compared".to_owned(), plan.judging.convention.name().to_owned()),
     ];
     for method in &plan.methods {

@@ -10,7 +10,7 @@ use engine::rng::TorchRng;
 use evaluate::prompts;
 use images::list_photos;
 use personalize::{PLACEHOLDER, Recipe};
-use toml::Table;
+use toml::{Table, Value};
 
 use super::file::{ConceptRow, Drawing, Judging, Kind, PlanFile, PromptSource, Runs};
 use crate::{
@@ -112,8 +112,10 @@ impl Plan {
             return own;
         }
         let Judging { clip, dino, convention } = self.judging.clone();
+        let guidance = self.drawing.scales(method.method());
         EvaluationOptions {
-            guidance: Some(self.drawing.guidance),
+            guidance: Some(guidance.text),
+            reference_guidance: Some(guidance.reference),
             seed: Some(self.seed_of(&format!("evaluating/{}", concept.name))),
             clip,
             dino,
@@ -135,8 +137,8 @@ impl Plan {
     ) -> Result<Option<Evaluation>> {
         let options = self.evaluation_options(concept, method);
         let inside = self.base == Path::new(DEFAULT_BASE);
-        let settled =
-            options.settled(None, recipe, &base.schedule(), self.drawing.guidance, inside);
+        let guidance = self.drawing.scales(&recipe.method);
+        let settled = options.settled(None, recipe, &base.schedule(), guidance, inside);
         settled.map_err(|e| named(concept, method, e))
     }
 
@@ -227,6 +229,11 @@ impl Method {
             recipe.try_into().map_err(wrong)?
         };
         Ok(Self { name, keys, options, evaluation, untrained })
+    }
+
+    /// What it is called in a recipe.
+    fn method(&self) -> &str {
+        self.keys.get("method").and_then(Value::as_str).unwrap_or_default()
     }
 }
 

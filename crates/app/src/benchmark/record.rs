@@ -72,6 +72,11 @@ fn table(plan: &Plan, fingerprint: &str) -> Table {
         ("sampler".to_owned(), text(&drawing.sampler)),
         ("negative".to_owned(), text(&drawing.negative)),
     ]);
+    // Plans of before there was one say nothing.
+    if drawing.reference_guidance != 1.0 {
+        let scale = Value::from(drawing.reference_guidance);
+        drawn.insert("reference_guidance".to_owned(), scale);
+    }
     drawn.extend(drawing.size.map(|size| ("size".to_owned(), Value::from(size as i64))));
     let concepts = plan.concepts.iter().map(|concept| {
         let entry = Table::from_iter([

@@ -16,7 +16,9 @@ pub(super) fn passes(cell: &Cell) -> f64 {
     } else {
         0.0
     };
-    training + series::passes(&recipe.method, cell.missing(), cell.plan.drawing.steps)
+    let drawing = &cell.plan.drawing;
+    let guidance = drawing.scales(&recipe.method);
+    training + series::passes(&recipe.method, guidance, cell.missing() * drawing.steps)
 }
 
 /// A clock for work that is counted in passes.

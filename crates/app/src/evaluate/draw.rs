@@ -8,8 +8,7 @@ use personalize::adapter::Info;
 
 use super::{Judged, prompt_folder, settings};
 use crate::{
-    Compute, DEFAULT_BASE, Error, Events, Result, generate, lora::open_base, recommended,
-    series::Series,
+    Compute, DEFAULT_BASE, Error, Events, Result, generate, lora::open_base, series::Series,
 };
 
 /// What is drawn.
@@ -62,12 +61,14 @@ impl Plan {
         };
         let info = Info::from_metadata(&TensorFile::open(adapter)?)?;
         let prompts = prompts::read(&drawing.prompts, &info.placeholder)?;
-        let guidance = match options.guidance {
-            Some(guidance) => guidance,
-            None => recommended::guidance(&open_base(compute, &options.base, &[], events)?)?,
-        };
+        let base = open_base(compute, &options.base, &[], events)?;
+        let guidance = generate::guidance(options, &base, Some(&info.method))?;
         // Pictures that are there are compared with it.
-        let options = &generate::Options { guidance: Some(guidance), ..options.clone() };
+        let options = &generate::Options {
+            guidance: Some(guidance.text),
+            reference_guidance: Some(guidance.reference),
+            ..options.clone()
+        };
         let job = |(number, prompt): (usize, &String)| generate::Options {
             prompt: prompt.clone(),
             output: output.join(FOLDER).join(prompt_folder(number, prompt)),

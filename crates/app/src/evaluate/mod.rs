@@ -166,6 +166,7 @@ fn settings(options: &generate::Options) -> Vec<(String, String)> {
         ("base model", options.base.display().to_string()),
         ("sampler", format!("{}, {} steps", options.sampler, options.steps)),
         ("guidance", options.guidance.iter().map(f64::to_string).collect()),
+        ("reference guidance", options.reference_guidance.iter().map(f64::to_string).collect()),
         ("size", format!("{} x {}", size(options.width), size(options.height))),
         ("first seed", options.seed.to_string()),
     ];

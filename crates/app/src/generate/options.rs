@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use diffusion::Base;
 use personalize::{
     Adapter,
-    generate::{Init, Job, Rng},
+    generate::{Guidance, Init, Job, Rng},
+    methods,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -43,6 +44,10 @@ pub struct Options {
     pub steps: usize,
     /// Guidance scale; the base model's own if not given.
     pub guidance: Option<f64>,
+    /// Guidance scale of the references; the base model's own if not given. Pictures that were
+    /// drawn while there was none had the method's.
+    #[serde(default = "of_the_method")]
+    pub reference_guidance: Option<f64>,
     /// Sampler.
     pub sampler: String,
     /// Fresh noise a step.
@@ -96,6 +101,7 @@ impl Default for Options {
             references: Vec::new(),
             steps,
             guidance: None,
+            reference_guidance: None,
             sampler,
             eta,
             rng: Rng::default(),
@@ -114,6 +120,10 @@ impl Default for Options {
             recorded: None,
         }
     }
+}
+
+fn of_the_method() -> Option<f64> {
+    Some(1.0)
 }
 
 /// Pictures that were drawn while there was one reference say so without a list.
@@ -171,6 +181,7 @@ pub(super) fn job(
             "--count is {count}, but --init-latents holds latents of {rows} pictures"
         )));
     }
+    let guidance = guidance(options, base, adapter.map(|adapter| &*adapter.info.method))?;
     Ok(Job {
         prompt: options.prompt.clone(),
         negative: options.negative.clone(),
@@ -178,7 +189,8 @@ pub(super) fn job(
         steps: options.steps,
         eta: options.eta,
         rng: options.rng,
-        guidance: options.guidance.map_or_else(|| recommended::guidance(base), Ok)?,
+        guidance: guidance.text,
+        reference_guidance: guidance.reference,
         width,
         height,
         seed: options.seed,
@@ -189,6 +201,23 @@ pub(super) fn job(
             .as_ref()
             .map(|path| Init { image: path.display().to_string(), strength: options.strength }),
     })
+}
+
+/// The scales of guidance that were typed, or the base model's own; `method` is that of the
+/// adapter, if there is one.
+///
+/// # Errors
+/// If the base model's own cannot be read, or a scale is for references that nothing looks at.
+pub(crate) fn guidance(options: &Options, base: &Base, method: Option<&str>) -> Result<Guidance> {
+    let own = recommended::guidance(base, method)?;
+    let reference = options.reference_guidance.unwrap_or(own.reference);
+    if reference != 1.0 && !method.is_some_and(methods::looks_at_references) {
+        let who = method.map_or("without --adapter".into(), |m| format!("by an adapter of {m}"));
+        return Err(Error::Usage(format!(
+            "--reference-guidance is {reference}, but {who} no reference is looked at: leave it out"
+        )));
+    }
+    Ok(Guidance { text: options.guidance.unwrap_or(own.text), reference })
 }
 
 #[cfg(test)]

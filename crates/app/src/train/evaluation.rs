@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use diffusion::Schedule;
-use personalize::{Recipe, generate::Job};
+use personalize::{
+    Recipe,
+    generate::{Guidance, Job},
+    methods,
+};
 use serde::{Deserialize, Serialize};
 
 use super::class;
@@ -29,6 +33,8 @@ pub struct EvaluationOptions {
     pub sampling_steps: Option<usize>,
     /// Guidance scale.
     pub guidance: Option<f64>,
+    /// Guidance scale of the references.
+    pub reference_guidance: Option<f64>,
     /// Sampler.
     pub sampler: Option<String>,
     /// Seed of the first picture of each prompt.
@@ -61,6 +67,9 @@ pub struct Evaluation {
     pub sampling_steps: usize,
     /// Guidance scale.
     pub guidance: f64,
+    /// Guidance scale of the references.
+    #[serde(default = "one")]
+    pub reference_guidance: f64,
     /// Sampler.
     pub sampler: String,
     /// Seed of the first picture of each prompt, the same at every evaluation.
@@ -75,6 +84,10 @@ pub struct Evaluation {
     pub convention: Convention,
     /// The encoders that were found, with the beginnings of their SHA-256.
     pub encoders: Vec<String>,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// Scenes for any thing, animals too: every evaluation costs a picture for each sample of
@@ -106,6 +119,7 @@ impl EvaluationOptions {
         put(&mut self.samples, &other.samples);
         put(&mut self.sampling_steps, &other.sampling_steps);
         put(&mut self.guidance, &other.guidance);
+        put(&mut self.reference_guidance, &other.reference_guidance);
         put(&mut self.sampler, &other.sampler);
         put(&mut self.seed, &other.seed);
         put(&mut self.clip, &other.clip);
@@ -114,7 +128,7 @@ impl EvaluationOptions {
     }
 
     /// The settings for a training, or for one that goes on; none if nothing is scored.
-    /// `guidance` is the base model's own, `inside` true for the one inside the program.
+    /// `own` are the base model's own scales, `inside` true for the one inside the program.
     ///
     /// # Errors
     /// If something was typed that means nothing or cannot be, or if a run that goes on
@@ -124,7 +138,7 @@ impl EvaluationOptions {
         old: Option<&Evaluation>,
         recipe: &Recipe,
         schedule: &Schedule,
-        guidance: f64,
+        own: Guidance,
         inside: bool,
     ) -> Result<Option<Evaluation>> {
         let mut all = self.clone();
@@ -144,7 +158,8 @@ impl EvaluationOptions {
             prompts,
             samples: all.samples.unwrap_or(SAMPLES),
             sampling_steps: all.sampling_steps.unwrap_or(class::STEPS),
-            guidance: all.guidance.unwrap_or(guidance),
+            guidance: all.guidance.unwrap_or(own.text),
+            reference_guidance: all.reference_guidance.unwrap_or(own.reference),
             sampler: all.sampler.unwrap_or_else(|| class::SAMPLER.into()),
             seed: all.seed.unwrap_or(usual.seed),
             clip: all.clip,
@@ -171,6 +186,7 @@ impl EvaluationOptions {
             ("--samples", self.samples.is_some()),
             ("--sampling-steps", self.sampling_steps.is_some()),
             ("--guidance", self.guidance.is_some()),
+            ("--reference-guidance", self.reference_guidance.is_some()),
             ("--sampler", self.sampler.is_some()),
             ("evaluation.seed", self.seed.is_some()),
             ("--clip", self.clip.is_some()),
@@ -205,6 +221,13 @@ impl Evaluation {
         within("--samples", self.samples, MOST_SAMPLES)?;
         within("--sampling-steps", self.sampling_steps, schedule.len())?;
         self.job(recipe.size).plan(schedule)?;
+        if self.reference_guidance != 1.0 && !methods::looks_at_references(&recipe.method) {
+            let what = format!(
+                "--reference-guidance is {}, but {} looks at no reference: leave it out",
+                self.reference_guidance, recipe.method
+            );
+            return Err(Error::Usage(what));
+        }
         self.check_encoders(inside)
     }
 
@@ -234,6 +257,7 @@ impl Evaluation {
             sampler: self.sampler.clone(),
             steps: self.sampling_steps,
             guidance: self.guidance,
+            reference_guidance: self.reference_guidance,
             seed: self.seed,
             count: self.samples,
             ..Job::new("", size)
@@ -254,6 +278,7 @@ impl Evaluation {
             samples: Some(self.samples),
             sampling_steps: Some(self.sampling_steps),
             guidance: Some(self.guidance),
+            reference_guidance: Some(self.reference_guidance),
             sampler: Some(self.sampler.clone()),
             seed: Some(self.seed),
             clip: self.clip.clone(),
@@ -299,7 +324,8 @@ impl Evaluation {
 
     /// Passes of the U-Net for one sample that those amount to.
     pub(crate) fn passes(&self, recipe: &Recipe, taken: u64) -> f64 {
-        let one = series::passes(&recipe.method, self.pictures(), self.sampling_steps);
+        let steps = self.pictures() * self.sampling_steps;
+        let one = series::passes(&recipe.method, self.job(recipe.size).scales(), steps);
         one * self.left(taken, recipe.steps) as f64
     }
 }
@@ -318,7 +344,10 @@ mod tests {
         };
         let recipe = Recipe::vico("toy", 64);
         let schedule = Schedule::new(&ScheduleConfig::default());
-        options.settled(None, &recipe, &schedule, 7.5, false).unwrap().unwrap()
+        options
+            .settled(None, &recipe, &schedule, Job::new("", 64).scales(), false)
+            .unwrap()
+            .unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use images::{Picture, labelled_sheet, write_png};
 use personalize::{
     Error as RunError, Result as RunResult, captions,
     dataset::Dataset,
-    generate::{Drawn, Job, Start, Watch, generate},
+    generate::{Drawn, Guidance, Job, Start, Watch, generate},
     masks::{self, MaskView},
     methods::{Frozen, Method, Sources},
     trainer::Trainer,
@@ -55,8 +55,10 @@ impl Preview {
         logged: &mut Logged,
     ) -> Result<()> {
         let prompts = &parts.run.outputs.preview_prompts;
-        let guidance = recommended::guidance(parts.base)?;
-        let job = Job { guidance, ..Job::new("", parts.run.recipe.size) };
+        let recipe = &parts.run.recipe;
+        let Guidance { text: guidance, reference: reference_guidance } =
+            recommended::guidance(parts.base, Some(&recipe.method))?;
+        let job = Job { guidance, reference_guidance, ..Job::new("", recipe.size) };
         let wanted = Wanted { prompts, job, to_the_end: true };
         let rows = self.rows(parts, trainer.method.as_ref(), dataset, wanted, logged)?;
         let step = trainer.steps();

@@ -156,6 +156,7 @@ fn example() -> Table {
             samples: 1,
             sampling_steps: 1,
             guidance: 1.0,
+            reference_guidance: 2.0,
             sampler: String::new(),
             seed: 0,
             clip: Some("clip".into()),

@@ -55,6 +55,11 @@ pub(super) struct Generate {
     /// Guidance scale; 1 is none [default: 7.5, on toybox 2.5]
     #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
     guidance: Option<f64>,
+    /// Guidance scale of the reference, with adapters of ViCo: 1 is the method's own; above it the
+    /// thing is more like its photo, and the prompt counts for less. The same as --guidance takes
+    /// no longer than 1, others half as long again [default: 1, on toybox 1.5]
+    #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
+    reference_guidance: Option<f64>,
     /// ddim (timesteps as in ViCo's program), ddim-diffusers, pndm, euler, euler-karras,
     /// euler-leading, euler-a, heun, heun-karras, dpmpp-2m, dpmpp-2m-karras, dpmpp-2m-sde,
     /// dpmpp-2m-sde-karras, unipc, unipc-karras or lcm [default: ddim]
@@ -136,6 +141,7 @@ impl Generate {
         put(self.negative, &mut options.negative);
         put(self.steps, &mut options.steps);
         put(self.guidance.map(Some), &mut options.guidance);
+        put(self.reference_guidance.map(Some), &mut options.reference_guidance);
         put(self.sampler, &mut options.sampler);
         put(self.eta, &mut options.eta);
         put(self.rng, &mut options.rng);

@@ -76,9 +76,12 @@ pub struct Evaluate {
     /// Sampling steps [default: 50]
     #[arg(long, value_name = "N", requires = "adapter")]
     steps: Option<usize>,
-    /// Guidance scale [default: 7.5]
+    /// Guidance scale [default: 7.5, on toybox 2.5]
     #[arg(long, value_name = "SCALE", requires = "adapter")]
     guidance: Option<f64>,
+    /// Guidance scale of the reference, with adapters of ViCo [default: 1, on toybox 1.5]
+    #[arg(long, value_name = "SCALE", requires = "adapter")]
+    reference_guidance: Option<f64>,
     /// Sampler, as `vico generate` names them [default: ddim]
     #[arg(long, value_name = "NAME", requires = "adapter")]
     sampler: Option<String>,
@@ -109,6 +112,7 @@ impl Evaluate {
                     references: self.reference,
                     steps: self.steps.unwrap_or(default.steps),
                     guidance: self.guidance,
+                    reference_guidance: self.reference_guidance,
                     sampler: self.sampler.unwrap_or(default.sampler.clone()),
                     width: self.size,
                     height: self.size,

@@ -46,6 +46,10 @@ pub struct Scores {
     /// Guidance scale [default: 7.5, on toybox 2.5]
     #[arg(long, value_name = "SCALE")]
     guidance: Option<f64>,
+    /// Guidance scale of the reference, with ViCo, as `vico generate` has it [default: 1, on
+    /// toybox 1.5]
+    #[arg(long, value_name = "SCALE")]
+    reference_guidance: Option<f64>,
     /// Sampler, as `vico generate` names them [default: dpmpp-2m-karras]
     #[arg(long, value_name = "NAME")]
     sampler: Option<String>,
@@ -60,6 +64,7 @@ impl Scores {
             samples: self.samples,
             sampling_steps: self.sampling_steps,
             guidance: self.guidance,
+            reference_guidance: self.reference_guidance,
             sampler: self.sampler,
             seed: None,
             clip: self.clip,

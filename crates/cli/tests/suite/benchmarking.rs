@@ -171,6 +171,7 @@ fn a_plan_may_grow_but_not_change() {
     for (from, to, what) in [
         ("seed = 3", "seed = 4", "seed was \"3\" and is \"4\""),
         ("samples = 2\nsteps = 2", "samples = 2\nsteps = 3", "drawing.steps"),
+        ("samples = 2\n", "samples = 2\nreference_guidance = 2\n", "drawing.reference_guidance"),
         ("a red {}", "a blue {}", "concepts.cat.prompts"),
         ("word = \"cat\"", "word = \"dog\"", "concepts.cat.word"),
     ] {
@@ -220,6 +221,7 @@ fn mistakes_are_told_before_anything_is_done() {
         ("seed = 3", "sed = 3", 1, "unknown key sed; the nearest is seed"),
         ("vico.mask", "vico.maks", 1, "the nearest is methods.vico.mask"),
         ("\"vico\"", "\"vicco\"", 2, "vicco"),
+        ("samples = 2", "guidance = -1", 1, "drawing.guidance is -1"),
         ("kind = \"live\"", "photos = \"none\"", 1, "none"),
         ("\"a red {}\"", "\"a red thing\"", 2, "{}"),
         ("\"base\"\nmethod", "\"vico no mask\"\nmethod", 2, "too much alike"),
@@ -261,8 +263,10 @@ fn trainings_are_scored_on_the_way_by_the_plans_encoders() {
     let end = plan().find("[[methods]]\nname = \"ViCo").unwrap();
     // Two steps are too few to end early: both concepts have all evaluations.
     let every = "evaluate_every = 1\nstop_when_no_better = 2\n";
-    let only =
-        plan().replace(&plan()[start..end], "").replace("vico.mask", &format!("{every}vico.mask"));
+    let only = plan()
+        .replace(&plan()[start..end], "")
+        .replace("vico.mask", &format!("{every}vico.mask"))
+        .replace("samples = 2\n", "samples = 2\nreference_guidance = 2\n");
     fs::write(place.path("plan.toml"), &only).unwrap();
     let said = benchmark(&place, &[]).done().said();
     assert!(!said.contains("the best so far"), "a benchmark tells of its cells: {said}");
@@ -287,7 +291,10 @@ fn trainings_are_scored_on_the_way_by_the_plans_encoders() {
     assert!(place.path(&format!("{run}/evaluations/step-000002.png")).exists());
     assert!(!place.path(&format!("{run}/best.safetensors")).exists(), "not kept, as checkpoints");
     let recipe = fs::read_to_string(place.path(&format!("{run}/recipe.toml"))).unwrap();
-    assert!(recipe.contains(&encoder("dino")) && recipe.contains("guidance = 7.5"), "{recipe}");
+    for part in [&encoder("dino"), "\nguidance = 7.5", "\nreference_guidance = 2.0"] {
+        assert!(recipe.contains(part), "{part} in {recipe}");
+    }
+    assert!(first["recipe"].to_string().contains("guidance 7.5, 2 of references"));
 
     // Encoders decide when such a training ends, so they stay.
     benchmark(&place, &["--dino", &encoder("dinov2")]).failed(2, &["stopped_by.dino", "--output"]);

@@ -96,6 +96,32 @@ fn a_base_model_may_have_a_guidance_scale_of_its_own() {
 }
 
 #[test]
+fn a_reference_may_count_for_more() {
+    let place = trained();
+    let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();
+    let draw = |output: &str, more: &[&str]| {
+        let scale = ["--reference-guidance", more[0]];
+        place.generate("a *", output, &[&scale[..], &more[1..]].concat())
+    };
+    place.generate("a *", "usual.png", &[]).done();
+    draw("one.png", &["1"]).done();
+    assert_eq!(bytes(place.path("one.png")), bytes(place.path("usual.png")));
+    assert!(!text(&place, "one.png", "parameters").contains("Reference"));
+    for (output, scale) in [("same.png", "7.5"), ("three.png", "3")] {
+        draw(output, &[scale]).done();
+        assert_ne!(pixels(output), pixels("usual.png"));
+        let parameters = text(&place, output, "parameters");
+        assert!(parameters.contains(&format!("Reference CFG scale: {scale},")), "{parameters}");
+        place.run(&["generate", "--from", output, "--output", "again.png"]).done();
+        assert_eq!(bytes(place.path("again.png")), bytes(place.path(output)));
+        fs::remove_file(place.path("again.png")).unwrap();
+    }
+    draw("x.png", &["-1"]).failed(2, &["--reference-guidance is -1"]);
+    let alone = ["generate", "a koala", "--output", "x.png", "--reference-guidance", "2"];
+    place.run(&alone).failed(2, &["--reference-guidance is 2", "without --adapter"]);
+}
+
+#[test]
 fn any_reference_will_do() {
     let place = trained();
     let pixels = |name: &str| read_photo(place.path(name)).unwrap().rgb().to_vec();

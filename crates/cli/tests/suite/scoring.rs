@@ -96,7 +96,7 @@ fn scores_are_those_of_vico_evaluate() {
     let own = ["--prompts", "prompts.txt", "--samples", "2", "--sampling-steps", "3"];
     let (clip, dino, base) = (encoder("clip"), encoder("dino"), base());
     let encoders = ["--clip", &clip, "--dino", &dino, "--convention", "class"];
-    let drawing = ["--guidance", "3", "--sampler", "euler"];
+    let drawing = ["--guidance", "3", "--reference-guidance", "2", "--sampler", "euler"];
     let every = ["--evaluate-every", "2", "--checkpoint-every", "2"];
     place.train(&[&own[..], &encoders, &drawing, &every].concat()).done();
     let checkpoint = "adapter.run/checkpoints/step-000002.safetensors";
@@ -265,6 +265,9 @@ fn what_cannot_be_scored_is_refused_before_anything_is_written() {
     refused(&more(&["--sampling-steps", "0"]), 2, &["--sampling-steps is 0"]);
     refused(&more(&["--sampler", "dimm"]), 2, &["dimm"]);
     refused(&more(&["--guidance", "nan"]), 2, &["--guidance"]);
+    refused(&more(&["--reference-guidance", "nan"]), 2, &["--reference-guidance"]);
+    let other = more(&["--reference-guidance", "2", "--method", "textual-inversion"]);
+    refused(&other, 2, &["--reference-guidance is 2", "textual-inversion looks at no reference"]);
     refused(&more(&["--prompts", "bad.txt"]), 2, &["\"a dog\"", "{}"]);
     refused(&more(&["--prompts", "none"]), 2, &["none", "vico-objects"]);
     refused(&more(&["--convention", "both"]), 2, &["omit or class"]);

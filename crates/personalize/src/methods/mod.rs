@@ -145,6 +145,11 @@ pub fn is_whole_model(recipe: &Recipe) -> bool {
     recipe.method == "dreambooth" && recipe.lora_rank == 0
 }
 
+/// Whether a method draws from reference photos.
+pub fn looks_at_references(method: &str) -> bool {
+    method == "vico"
+}
+
 /// Passes of the U-Net that a training step of one photo amounts to: each stream goes
 /// forward, and forward and backward again in the replay; gradients of all weights cost
 /// another pass.
@@ -293,7 +298,7 @@ impl<'a> Request<'a> {
     /// # Shapes
     /// Result `[2 or 1, positions, width]`.
     pub fn contexts(&self, text: &TextEncoder, learned: Option<Tensor<2>>) -> Tensor<3> {
-        text.contexts(&self.prompts.rows(self.job.guidance), learned)
+        text.contexts(&self.prompts.rows(self.job.guidance != 1.0), learned)
     }
 }
 

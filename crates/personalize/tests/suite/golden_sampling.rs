@@ -6,6 +6,7 @@ use engine::Tensor;
 use golden::{Golden, assert_close};
 use personalize::{
     Reference,
+    generate::Guidance,
     methods::vico::denoiser::{Subject, VicoDenoiser},
 };
 
@@ -30,7 +31,10 @@ fn run(golden: &Golden, eta: f64, check: &mut dyn FnMut(usize, &Tensor<4>)) -> T
         unet: &tiny.unet,
         subjects: vec![subject],
         context: Tensor::cat(rows, 0),
-        guidance: golden::manifest()["guidance"].as_f64().unwrap(),
+        guidance: Guidance {
+            text: golden::manifest()["guidance"].as_f64().unwrap(),
+            reference: 1.0,
+        },
     };
     let plan = Sampler::default().plan(&tiny.schedule, &Settings { steps, eta }).unwrap();
     let noises = if eta > 0.0 { golden.f32("eta1.noises") } else { Vec::new() };

@@ -6,7 +6,7 @@ use golden::{Golden, assert_close, relative_error};
 use images::Picture;
 use personalize::{
     ObjectMask, Recipe, Reference,
-    generate::{Job, Prompts},
+    generate::{Guidance, Job, Prompts},
     methods::{
         Method, Request, Sources,
         vico::{TOKEN, Vico, several::Other, variant::Variant},
@@ -37,9 +37,20 @@ fn golden_gradients_with_a_drawn_mask() {
 
 /// One prediction for the first prompt of the gradients' batch at timestep 300.
 fn predicted(tiny: &Tiny, method: &dyn Method, prompts: &Prompts, sources: Sources) -> Vec<f32> {
+    guided(tiny, method, prompts, sources, Guidance { text: 1.0, reference: 1.0 })
+}
+
+/// The same with guidance.
+fn guided(
+    tiny: &Tiny,
+    method: &dyn Method,
+    prompts: &Prompts,
+    sources: Sources,
+    Guidance { text: guidance, reference: reference_guidance }: Guidance,
+) -> Vec<f32> {
     let golden = Golden::fixture("golden/vico_grad.safetensors");
     let latents = image(&golden, "x0").narrow(0, 0, 1);
-    let job = Job { guidance: 1.0, ..Job::new("", 128) };
+    let job = Job { guidance, reference_guidance, ..Job::new("", 128) };
     let (unet, text, job) = (&tiny.unet, &tiny.text, &job);
     let request = Request { unet, text, prompts, job, sources, latents: [16, 16] };
     let mut denoiser = method.denoiser(&request).unwrap();
@@ -86,6 +97,33 @@ fn a_drawn_mask_of_everything_is_no_mask() {
     assert_eq!(draw(true, whole.clone()), draw(false, None));
     assert_eq!(draw(false, whole), draw(false, None), "nothing is masked then");
     assert_ne!(draw(true, None), draw(false, None));
+}
+
+/// Against the sum of its parts, each predicted alone.
+#[test]
+fn references_have_a_guidance_scale_of_their_own() {
+    let tiny = tiny();
+    let vico = Case::paper("scales").vico(&tiny, TOKEN);
+    let golden = Golden::fixture("golden/vico_grad.safetensors");
+    let mut rows = prompts_with(&golden, "ids", PLACEHOLDER);
+    let (negative, positive) = (rows.swap_remove(1), rows.swap_remove(0));
+    let prompts = Prompts { negative: negative.into(), ..alone(positive) };
+    let photos = photos();
+    let at = |text: f64, reference: f64| {
+        let guidance = Guidance { text, reference };
+        guided(&tiny, &vico, &prompts, Sources::references(&photos[..1]), guidance)
+    };
+    let (both, photo) = (at(1.0, 1.0), at(0.0, 1.0));
+    let context = tiny.text.contexts(&prompts.rows(true)[..1], Some(vico.token()));
+    let latents = image(&golden, "x0").narrow(0, 0, 1);
+    let neither = values(tiny.unet.forward(latents, &[300.0], &context, &mut Plain));
+    for (text, reference) in [(3.0, 1.0), (3.0, 3.0), (3.0, 2.0), (1.0, 2.0), (2.0, 0.0)] {
+        let (s, r) = (text as f32, reference as f32);
+        let sum = |i: usize| neither[i] + r * (photo[i] - neither[i]) + s * (both[i] - photo[i]);
+        let expected: Vec<f32> = (0..both.len()).map(sum).collect();
+        assert_close(&format!("{text}, {reference}"), &at(text, reference), &expected, 1e-5);
+    }
+    assert!(relative_error(&photo, &neither) > 0.01, "the reference changes something");
 }
 
 /// A text encoder that knows a second word, and where that stands in a prompt.

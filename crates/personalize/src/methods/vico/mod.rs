@@ -252,8 +252,9 @@ impl Method for Vico {
             let positions = Positions { placeholder: *position, ..positions };
             subjects.push(vico.subject(references, positions, latents, &how)?);
         }
-        let context = request.contexts(text, Some(self.token()));
-        Ok(Box::new(VicoDenoiser { unet, subjects, context, guidance: job.guidance }))
+        let guidance = job.scales();
+        let context = text.contexts(&prompts.rows(guidance.is_on()), Some(self.token()));
+        Ok(Box::new(VicoDenoiser { unet, subjects, context, guidance }))
     }
 
     fn masks(
