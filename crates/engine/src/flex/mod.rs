@@ -3,7 +3,8 @@
 //! An [`Operation`] computes on contiguous rows of f32 and knows its gradient;
 //! [`apply`] runs one on tensors, with or without a tape. [`serves`] says where
 //! that is possible: on the flex device, plain or with Burn's default tape.
-//! Everywhere else the twins of plain tensor operations do the same work.
+//! Everywhere else the twins of plain tensor operations do the same work. (One of them,
+//! attention, is an [`Operation`] on other devices too, for the memory of its gradient.)
 
 mod array;
 mod buffer;
@@ -17,7 +18,7 @@ use burn::{backend::DispatchDevice, tensor::GradientCheckpointingStrategy};
 pub(crate) use array::Array;
 pub(crate) use buffer::Buffer;
 pub use buffer::release_buffers;
-pub(crate) use operation::{Operation, apply};
+pub(crate) use operation::{OnTape, Operation, Values, apply};
 pub(crate) use packed::Packed;
 
 use crate::Device;

@@ -1,135 +1,176 @@
 use std::{fmt::Debug, marker::PhantomData};
 
 use burn::backend::{
-    Autodiff, BackendTensor, DispatchTensor, DispatchTensorKind, Flex,
+    Autodiff, Backend, DispatchKindConversion, DispatchTensor, DispatchTensorKind, Flex,
     autodiff::{
         checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
         grads::Gradients,
         ops::{Backward, NodeGuard, Ops, OpsKind},
     },
-    flex::FlexTensor,
     tensor::FloatTensor,
 };
 
 use super::Array;
 use crate::Tensor;
 
-/// A differentiable operation on `N` arrays.
-pub(crate) trait Operation<const N: usize>: Clone + Debug + Send + 'static {
+/// What an operation computes on: the float tensors of one of Burn's backends.
+pub(crate) trait Values: Clone + Debug + Send + 'static {
+    /// Whose tensors they are.
+    type Backend: Backend;
+
+    fn open(tensor: FloatTensor<Self::Backend>) -> Self;
+
+    fn close(self) -> FloatTensor<Self::Backend>;
+}
+
+impl Values for Array {
+    type Backend = Flex;
+
+    fn open(tensor: FloatTensor<Flex>) -> Self {
+        tensor.into()
+    }
+
+    fn close(self) -> FloatTensor<Flex> {
+        self.into()
+    }
+}
+
+/// A differentiable operation on `N` tensors.
+pub(crate) trait Operation<const N: usize, V: Values = Array>:
+    Clone + Debug + Send + 'static
+{
     /// What the way back needs of the way there.
     type Saved: Clone + Debug + Send + 'static;
 
     /// The result, and what [`Operation::backward`] needs where some gradient is
     /// `wanted`; whatever is saved without need only costs memory.
-    fn forward(&self, inputs: [Array; N], wanted: [bool; N]) -> (Array, Self::Saved);
+    fn forward(&self, inputs: [V; N], wanted: [bool; N]) -> (V, Self::Saved);
 
     /// The gradients of the inputs from that of the result: one at least where it
     /// is wanted; what comes without being wanted is dropped.
-    fn backward(
-        &self,
-        saved: Self::Saved,
-        gradient: Array,
-        wanted: [bool; N],
-    ) -> [Option<Array>; N];
+    fn backward(&self, saved: Self::Saved, gradient: V, wanted: [bool; N]) -> [Option<V>; N];
 }
 
 /// Runs an operation. It is recorded if an input is tracked; the others are
 /// constants then.
 ///
 /// # Panics
-/// If the inputs are not float tensors of a device that [`super::serves`].
-pub(crate) fn apply<const N: usize, const D: usize>(
-    operation: impl Operation<N>,
+/// If the inputs are not float tensors of the operation's backend, plain or with Burn's
+/// default tape.
+pub(crate) fn apply<const N: usize, const D: usize, V: Values>(
+    operation: impl Operation<N, V>,
     inputs: [DispatchTensor; N],
-) -> Tensor<D> {
-    let inputs = inputs.map(Input::open);
+) -> Tensor<D>
+where
+    DispatchTensor: OnTape<V::Backend>,
+{
+    let inputs = inputs.map(Input::<V::Backend>::open);
     if inputs.iter().any(|input| input.is_tracked()) {
-        Tensor::from_primitive::<Autodiff<Flex>>(record(operation, inputs))
+        Tensor::from_primitive::<Autodiff<V::Backend>>(record(operation, inputs))
     } else {
-        let (result, _) = operation.forward(inputs.map(Input::into_array), [false; N]);
-        Tensor::from_primitive::<Flex>(result.into())
+        let (result, _) =
+            operation.forward(inputs.map(|input| V::open(input.values())), [false; N]);
+        Tensor::from_primitive::<V::Backend>(result.close())
     }
 }
 
-/// A float tensor with or without a place on the tape.
-enum Input {
-    Plain(FlexTensor),
-    Taped(FloatTensor<Autodiff<Flex>>),
+/// Burn's tensors can be those of a backend, plain or with its default tape.
+pub(crate) trait OnTape<B: Backend>:
+    DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>
+{
 }
 
-impl Input {
-    fn open(tensor: DispatchTensor) -> Self {
-        match tensor.kind {
-            DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => return Self::Plain(tensor),
-            DispatchTensorKind::Autodiff(inner) => {
-                if let DispatchTensorKind::Flex(BackendTensor::Autodiff(tensor)) = *inner {
-                    return Self::Taped(tensor);
-                }
+impl<B: Backend> OnTape<B> for DispatchTensor where
+    Self: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>
+{
+}
+
+/// A float tensor with or without a place on the tape.
+enum Input<B: Backend> {
+    Plain(FloatTensor<B>),
+    Taped(FloatTensor<Autodiff<B>>),
+}
+
+impl<B: Backend> Input<B> {
+    fn open(tensor: DispatchTensor) -> Self
+    where
+        DispatchTensor: OnTape<B>,
+    {
+        let opened = match tensor.kind {
+            DispatchTensorKind::Autodiff(_) => {
+                <DispatchTensor as DispatchKindConversion<Autodiff<B>>>::try_into_backend(tensor)
+                    .map(|tensor| Self::Taped(tensor.float()))
             }
-            #[allow(unreachable_patterns)]
-            _ => {}
-        }
-        panic!("the kernels were given something else than a float tensor of the flex device")
+            _ => <DispatchTensor as DispatchKindConversion<B>>::try_into_backend(tensor)
+                .map(|tensor| Self::Plain(tensor.float())),
+        };
+        opened.unwrap_or_else(|e| {
+            panic!("an operation was given a tensor that it does not serve: {e}")
+        })
     }
 
     fn is_tracked(&self) -> bool {
         matches!(self, Self::Taped(tensor) if tensor.is_tracked())
     }
 
-    fn into_array(self) -> Array {
+    fn values(self) -> FloatTensor<B> {
         match self {
-            Self::Plain(tensor) => tensor.into(),
-            Self::Taped(tensor) => tensor.into_primitive().into(),
+            Self::Plain(tensor) => tensor,
+            Self::Taped(tensor) => tensor.into_primitive(),
         }
     }
 
     /// Values and place on the tape; a constant gets one that wants no gradient.
-    fn into_parts(self) -> (Array, NodeGuard) {
+    fn into_parts(self) -> (FloatTensor<B>, NodeGuard) {
         let taped = match self {
-            Self::Plain(tensor) => FloatTensor::<Autodiff<Flex>>::new(tensor),
+            Self::Plain(tensor) => FloatTensor::<Autodiff<B>>::new(tensor),
             Self::Taped(tensor) => tensor,
         };
-        let (values, node) = taped.into_parts();
-        (values.into(), node)
+        taped.into_parts()
     }
 }
 
-fn record<O: Operation<N>, const N: usize>(
+fn record<O: Operation<N, V>, V: Values, const N: usize>(
     operation: O,
-    inputs: [Input; N],
-) -> FloatTensor<Autodiff<Flex>> {
+    inputs: [Input<V::Backend>; N],
+) -> FloatTensor<Autodiff<V::Backend>> {
     let wanted = inputs.each_ref().map(Input::is_tracked);
     let mut nodes = Vec::with_capacity(N);
-    let arrays = inputs.map(|input| {
+    let values = inputs.map(|input| {
         let (values, node) = input.into_parts();
         nodes.push(node);
-        values
+        V::open(values)
     });
     let nodes: [NodeGuard; N] = nodes.try_into().expect("a node for each input");
-    let (result, saved) = operation.forward(arrays, wanted);
-    let prepared = Recorded(PhantomData).prepare::<NoCheckpointing>(nodes).compute_bound();
+    let (result, saved) = operation.forward(values, wanted);
+    let prepared = Recorded::<O, V>(PhantomData).prepare::<NoCheckpointing>(nodes).compute_bound();
     match prepared.stateful() {
-        OpsKind::Tracked(prepared) => prepared.finish((operation, saved), result.into()),
-        OpsKind::UnTracked(prepared) => prepared.finish(result.into()),
+        OpsKind::Tracked(prepared) => prepared.finish((operation, saved), result.close()),
+        OpsKind::UnTracked(prepared) => prepared.finish(result.close()),
     }
 }
 
 /// An operation on the tape.
-#[derive(Debug)]
-struct Recorded<O>(PhantomData<O>);
+struct Recorded<O, V>(PhantomData<(O, V)>);
 
-impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Recorded<O> {
+impl<O, V> Debug for Recorded<O, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("Recorded")
+    }
+}
+
+impl<O: Operation<N, V>, V: Values, const N: usize> Backward<V::Backend, N> for Recorded<O, V> {
     type State = (O, O::Saved);
 
     fn backward(self, step: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = gradients.consume::<Flex>(&step.node);
+        let gradient = gradients.consume::<V::Backend>(&step.node);
         let wanted = step.parents.each_ref().map(Option::is_some);
         let (operation, saved) = step.state;
-        let results = operation.backward(saved, gradient.into(), wanted);
+        let results = operation.backward(saved, V::open(gradient), wanted);
         for (parent, result) in step.parents.into_iter().zip(results) {
             if let Some(parent) = parent {
                 let result = result.expect("an operation gives every gradient that is wanted");
-                gradients.register::<Flex>(parent.id, result.into());
+                gradients.register::<V::Backend>(parent.id, result.close());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Multi-head scaled-dot-product attention (Vaswani et al. 2017, arXiv 1706.03762).
 
 mod fused;
+mod recomputed;
 mod twin;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ pub use twin::{attention_columns_twin, attention_twin};
 
 use crate::{Tensor, flex, nn::Precision};
 use fused::Fused;
-use twin::attention_in_parts;
+use recomputed::Recomputed;
 
 /// Scores that are computed at a time where no kernel does without them (256 MiB): more
 /// may be more than a device takes in one piece.
@@ -62,7 +63,7 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, how: &Attention) -> T
         let inputs = [q.into_dispatch(), k.into_dispatch(), v.into_dispatch()];
         return flex::apply(Fused::new(how, None), inputs);
     }
-    attention_in_parts(q, k, v, how, MOST_SCORES)
+    Recomputed::attention(q, k, v, how, MOST_SCORES)
 }
 
 /// [`attention`] together with chosen columns of the head-averaged
