@@ -5,7 +5,7 @@ use diffusion::{
     unet::{Site, sites},
 };
 use engine::{nn::Precision, ops};
-use personalize::Recipe;
+use personalize::{Recipe, methods};
 
 use crate::{Compute, Error, Result};
 
@@ -39,8 +39,7 @@ impl Memory {
         };
         let tensors = recipe.batch * (inputs + TAPE);
         let size = (recipe.size, recipe.size);
-        let scores = scores(compute, base, size, recipe.batch);
-        let scores = SCORES_OF_TAPE * scores + SCORES_OF_PART * scores.min(MOST_SCORES);
+        let scores = SCORES_ON_THE_WAY_BACK * scores(compute, base, size, recipe.batch);
         let gradients = if recipe.accumulate > 1 { 2 } else { 1 };
         let [text, unet] = [counts.text, counts.unet].map(|count| compute.frozen_bytes(count));
         let (unet, streamed) = split(compute, unet);
@@ -55,7 +54,7 @@ impl Memory {
     }
 
     /// The same with the tapes that can stay, if there is memory for them: that saves a
-    /// quarter of a step's time and changes no result.
+    /// third of a step's time and changes no result.
     pub fn with_tapes(self, compute: &Compute, base: &Base, recipe: &Recipe) -> Self {
         // What is free may soon not be: others run here too.
         let free = available().map(|bytes| bytes / 10 * 9);
@@ -80,7 +79,7 @@ impl Memory {
         let frozen = text + unet + compute.vae_bytes(counts.vae) / 2;
         let (frozen, streamed) = split(compute, frozen);
         // With guidance each picture is two samples; pictures are decoded one by one.
-        let scores = scores(compute, base, size, 2 * batch).min(MOST_SCORES) * SCORES_OF_PART;
+        let scores = SCORES_OF_PART * scores(compute, base, size, 2 * batch);
         let pass = (2 * batch * PASS) as u64 * widest(base, size) + scores;
         let channels = base.configs().vae.block_out_channels[0];
         let decoding = F32 * (DECODING * size.0 * size.1 * channels) as u64;
@@ -170,8 +169,8 @@ fn pixels(base: &Base, (width, height): (usize, usize)) -> usize {
     (width / factor) * (height / factor)
 }
 
-/// Bytes of the scores of the largest attention of so many samples, where there are scores
-/// in memory at all.
+/// Bytes of the scores of the largest attention of so many samples that are computed at a
+/// time, where there are scores in memory at all.
 fn scores(compute: &Compute, base: &Base, size: (usize, usize), samples: usize) -> u64 {
     if compute.card().is_none() {
         return 0;
@@ -181,24 +180,29 @@ fn scores(compute: &Compute, base: &Base, size: (usize, usize), samples: usize) 
         let tokens = (pixels(base, size) >> (2 * i)) as u64;
         F32 * tokens * tokens * (samples * unet.attention_head_dim.at(i)) as u64
     };
-    (0..unet.block_out_channels.len()).map(level).max().unwrap_or(0)
+    let all = (0..unet.block_out_channels.len()).map(level).max().unwrap_or(0);
+    all.min(F32 * ops::MOST_SCORES as u64)
 }
 
-/// Bytes of the tapes that can stay in a training: on the processor in f32, of methods under
-/// which the U-Net learns nothing itself.
+/// Bytes of the tapes that can stay in a training: on the processor, in f32.
 fn tapes(compute: &Compute, base: &Base, recipe: &Recipe) -> u64 {
-    let streams = match recipe.method.as_str() {
-        "vico" => 2,
-        "textual-inversion" => 1,
-        _ => 0,
-    };
+    let passes = methods::passes_with_tapes(recipe);
     if compute.card().is_some() || compute.weights().precision != Precision::F32 {
         return 0;
     }
     let pixels = pixels(base, (recipe.size, recipe.size));
-    let tokens = |site: &Site| pixels / (site.stride * site.stride) * site.channels;
-    let tokens: usize = sites(&base.configs().unet).iter().map(tokens).sum();
-    F32 * (streams * recipe.batch * TAPE_OF_TRANSFORMER * tokens) as u64
+    let tokens = |sites: &[Site]| -> usize {
+        let one = |site: &Site| pixels / (site.stride * site.stride) * site.channels;
+        sites.iter().map(one).sum()
+    };
+    let all = sites(&base.configs().unet);
+    let with_image_attention = match methods::looks_at_references(&recipe.method) {
+        true => recipe.vico.image_attention.sites(&all),
+        false => Vec::new(),
+    };
+    let tensors = passes * TAPE_OF_TRANSFORMER * tokens(&all)
+        + TAPE_OF_IMAGE_ATTENTION * tokens(&with_image_attention);
+    F32 * (recipe.batch * tensors) as u64
 }
 
 /// The block inputs of both streams, in tensors of that size.
@@ -208,20 +212,20 @@ const BLOCK_INPUTS: usize = 26;
 const TAPE: usize = 100;
 
 /// What stays of a transformer and the residual blocks beside it, in its tokens.
-const TAPE_OF_TRANSFORMER: usize = 12;
+const TAPE_OF_TRANSFORMER: usize = 16;
+
+/// What stays of a block of image attention, in the same.
+const TAPE_OF_IMAGE_ATTENTION: usize = 11;
 
 /// A pass without a tape, in the same tensors.
 const PASS: usize = 20;
 
-/// Bytes of the scores that are computed at a time.
-const MOST_SCORES: u64 = F32 * ops::MOST_SCORES as u64;
-
-/// How often the tape of a step of the replay holds them: softmax keeps two, and a
-/// transformer has two large attentions. Counted, not measured.
-const SCORES_OF_TAPE: u64 = 4;
-
-/// How often those that are computed at a time lie in memory beside it.
+/// How often the scores that are computed at a time lie in memory in a pass forward. Counted
+/// on no card, as what follows.
 const SCORES_OF_PART: u64 = 3;
+
+/// The same on the way back: probabilities, their gradient, and what comes of both.
+const SCORES_ON_THE_WAY_BACK: u64 = 5;
 
 /// Decoding, in tensors of the VAE's first width at the picture's size.
 const DECODING: usize = 5;

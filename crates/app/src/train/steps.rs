@@ -62,7 +62,7 @@ pub(crate) fn passes(recipe: &Recipe) -> f64 {
     let samples = (recipe.batch * recipe.accumulate) as f64;
     let class = if recipe.prior_weight > 0.0 { recipe.prior_images } else { 0 };
     let drawn = class::PASSES * class * (1 + recipe.concepts.len());
-    methods::passes(recipe) * samples * recipe.steps as f64 + drawn as f64
+    methods::passes(recipe, false) * samples * recipe.steps as f64 + drawn as f64
 }
 
 /// Times one pass of the U-Net and says how long the steps after `taken` will
@@ -78,7 +78,7 @@ pub(super) fn time(
     let recipe = &run.recipe;
     let samples = (recipe.batch * recipe.accumulate) as f64;
     let pass = pass_seconds(base, unet, recipe.size, device);
-    let step = pass * methods::passes(recipe) * samples;
+    let step = pass * methods::passes(recipe, unet.has_tapes()) * samples;
     let left = recipe.steps.saturating_sub(taken) as f64;
     let mut text = format!("about {} a step, {} in all", time_text(step), time_text(step * left));
     if class_pictures > 0 {

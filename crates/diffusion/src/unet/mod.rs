@@ -66,12 +66,16 @@ impl UNet {
         &self.sites
     }
 
-    /// The same U-Net, of whose recorded passes tapes stay in memory until the replay, which
-    /// then need not run their steps again: those of the steps that its processor
-    /// [leaves alone](Processor::touches). Gradients are the same to the bit. In bf16 no
-    /// tape stays, for there the replay starts from rounded inputs.
+    /// The same U-Net, of whose recorded passes the tapes stay in memory until the replay,
+    /// which then need not run the steps again. Gradients are the same to the bit. In bf16
+    /// no tape stays, for there the replay starts from rounded inputs.
     pub fn with_tapes(&self, tapes: bool) -> Self {
         Self { tapes: tapes && self.precision != Precision::Bf16, ..self.clone() }
+    }
+
+    /// Whether [tapes stay](Self::with_tapes).
+    pub fn has_tapes(&self) -> bool {
+        self.tapes
     }
 
     /// The same U-Net with other projections (diffusers' names, such as
@@ -133,7 +137,7 @@ impl UNet {
 
     /// Number of steps up to and with the one that holds a transformer.
     fn steps_until(&self, site: usize) -> usize {
-        let holds = |step: &Step| step.sites().any(|s| s.index == site);
+        let holds = |step: &Step| step.site().is_some_and(|s| s.index == site);
         self.steps.iter().position(holds).map_or(self.steps.len(), |i| i + 1)
     }
 
@@ -191,8 +195,9 @@ impl Step {
         h
     }
 
-    fn sites(&self) -> impl Iterator<Item = &Site> {
-        self.layers.iter().filter_map(|layer| match layer {
+    /// The one transformer that a step may have.
+    fn site(&self) -> Option<&Site> {
+        self.layers.iter().find_map(|layer| match layer {
             Layer::Transformer(transformer) => Some(&transformer.site),
             _ => None,
         })

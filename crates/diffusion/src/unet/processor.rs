@@ -13,13 +13,9 @@ pub trait Processor {
         None
     }
 
-    /// Whether [`Processor::after_block`] changes the tokens of a transformer, or keeps any.
-    fn touches(&self, site: &Site) -> bool {
-        let _ = site;
-        true
-    }
-
-    /// Called between a transformer's frozen block and its projection out.
+    /// Called between a transformer's frozen block and its projection out. Tokens that are
+    /// tracked are on a tape from which gradients will be taken: what learns here must be a
+    /// leaf then, and a constant otherwise.
     ///
     /// # Shapes
     /// `tokens [batch, height * width, channels]`, returned in the same shape;
@@ -32,10 +28,6 @@ pub trait Processor {
 pub struct Plain;
 
 impl Processor for Plain {
-    fn touches(&self, _: &Site) -> bool {
-        false
-    }
-
     fn after_block(&mut self, _: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
         tokens
     }

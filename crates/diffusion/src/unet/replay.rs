@@ -3,9 +3,9 @@
 //! [`UNet::record`] runs forward without a tape and keeps the inputs of the
 //! steps. [`UNet::replay`] walks back, running one step at a time again with a
 //! tape. Memory is the steps' inputs and the tape of one step, or, [where it may
-//! be](UNet::with_tapes), those of more steps, which then are not run again. The U-Net that is
+//! be](UNet::with_tapes), those of all steps, which then are not run again. The U-Net that is
 //! replayed may have leaves where the recorded one had constants of the same values:
-//! so its own weights learn.
+//! so its own weights learn. (Tapes that stay are of the U-Net that was recorded.)
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use engine::{
     replay::{Gradients, Seeds, Stored, leaf},
 };
 
-use super::{Plain, Processor, Step, UNet};
+use super::{Plain, Processor, Site, Step, UNet};
 
 /// Inputs of the steps of one forward pass, in bf16 if the weights are. A
 /// skip is not kept a second time: it is the input of the step behind the one that
@@ -70,12 +70,13 @@ impl Step {
 
 /// A processor that takes part in the way back.
 pub trait Replay: Processor {
-    /// Adds what the processor kept of the step that was just run again,
+    /// Adds what the processor kept of the step with this transformer,
     /// together with the gradients that arrive there from outside the U-Net.
-    fn seeds(&mut self, seeds: &mut Seeds);
+    fn seeds(&mut self, site: &Site, seeds: &mut Seeds);
 
-    /// Takes the gradients of its own leaves in that step, and of the U-Net's.
-    fn collect(&mut self, gradients: &mut Gradients);
+    /// Takes the gradients of its own leaves in a step, the one with this transformer if
+    /// it has one, and of the U-Net's.
+    fn collect(&mut self, site: Option<&Site>, gradients: &mut Gradients);
 
     /// Something is learned before the first transformer too, or in the time embedding:
     /// the way back goes to the very beginning.
@@ -86,9 +87,9 @@ pub trait Replay: Processor {
 
 /// Nothing of its own on the way back.
 impl Replay for Plain {
-    fn seeds(&mut self, _: &mut Seeds) {}
+    fn seeds(&mut self, _: &Site, _: &mut Seeds) {}
 
-    fn collect(&mut self, _: &mut Gradients) {}
+    fn collect(&mut self, _: Option<&Site>, _: &mut Gradients) {}
 }
 
 impl UNet {
@@ -113,8 +114,7 @@ impl UNet {
         let out = self.walk(count, x, &mut |i, h, skip| {
             let step = &self.steps[i];
             kept.push(Stored::new(&h, self.precision));
-            let alone = step.sites().all(|site| !processor.touches(site));
-            if !(self.tapes && alone && i >= first) {
+            if !(self.tapes && i >= first) {
                 return step.forward(h, skip, &clock, context, processor);
             }
             let inputs =
@@ -130,7 +130,7 @@ impl UNet {
 
     /// Number of the first step with a transformer.
     pub(super) fn first_transformer(&self) -> usize {
-        self.steps.iter().position(|step| step.sites().next().is_some()).unwrap_or(0)
+        self.steps.iter().position(|step| step.site().is_some()).unwrap_or(0)
     }
 
     /// Sends gradients back through a recorded pass and returns the gradient
@@ -176,7 +176,9 @@ impl UNet {
             if let Some(seed) = seed.take() {
                 seeds.add(out, seed);
             }
-            processor.seeds(&mut seeds);
+            if let Some(site) = step.site() {
+                processor.seeds(site, &mut seeds);
+            }
             let mut gradients = seeds.backward();
             seed = gradients.take(&input);
             if let Some(skip) = skip {
@@ -188,12 +190,12 @@ impl UNet {
             if let (Some(sum), Some(gradient)) = (&mut time_gradient, gradients.take(&clock)) {
                 *sum = sum.clone() + gradient;
             }
-            processor.collect(&mut gradients);
+            processor.collect(step.site(), &mut gradients);
         }
         if let Some(gradient) = time_gradient {
             let mut seeds = Seeds::through(self.precision);
             seeds.add(time, gradient);
-            processor.collect(&mut seeds.backward());
+            processor.collect(None, &mut seeds.backward());
         }
         context_gradient
     }

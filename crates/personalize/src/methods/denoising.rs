@@ -44,12 +44,9 @@ impl<'a> Learning<'a> {
     /// The loss of a batch under a text context, and its gradients by block-wise replay.
     pub fn evaluate(&self, schedule: &Schedule, batch: &Batch, context: &Tensor<3>) -> Denoised {
         let (noisy, timesteps) = batch.noisy(schedule);
-        // A tape of constants knows nothing of the leaves.
-        let still = match self.leaves {
-            Some(_) => &self.still.with_tapes(false),
-            None => self.still,
-        };
-        let (predicted, recording) = still.record(noisy, &timesteps, context, &mut Plain, None);
+        // A tape that stays must know of the leaves.
+        let unet = if self.learning.has_tapes() { self.learning } else { self.still };
+        let (predicted, recording) = unet.record(noisy, &timesteps, context, &mut Plain, None);
         let error = predicted - batch.target(schedule);
         let loss = mean_square(&error);
         let count = error.shape().num_elements() as f64;
@@ -74,9 +71,9 @@ impl Processor for Back<'_> {
 }
 
 impl Replay for Back<'_> {
-    fn seeds(&mut self, _: &mut Seeds) {}
+    fn seeds(&mut self, _: &Site, _: &mut Seeds) {}
 
-    fn collect(&mut self, gradients: &mut Gradients) {
+    fn collect(&mut self, _: Option<&Site>, gradients: &mut Gradients) {
         if let Some(leaves) = self.leaves {
             leaves.collect(gradients, &mut self.sums);
         }

@@ -150,18 +150,26 @@ pub fn looks_at_references(method: &str) -> bool {
     method == "vico"
 }
 
-/// Passes of the U-Net that a training step of one photo amounts to: each stream goes
-/// forward, and forward and backward again in the replay; gradients of all weights cost
-/// another pass.
-pub fn passes(recipe: &Recipe) -> f64 {
-    let whole = is_whole_model(recipe);
+/// Passes of the U-Net in a training step whose tapes can
+/// [stay](diffusion::unet::UNet::with_tapes); those over weights that all learn cannot.
+pub fn passes_with_tapes(recipe: &Recipe) -> usize {
     match recipe.method.as_str() {
-        "vico" => 6.5,
-        _ => {
-            (if whole { 4.25 } else { 3.25 }) * recipe.samples() as f64
-                / (recipe.batch * recipe.accumulate) as f64
-        }
+        "vico" if !recipe.vico.detach_reference => 2,
+        _ if is_whole_model(recipe) => 0,
+        _ => 1,
     }
+}
+
+/// Passes of the U-Net that a training step of one photo amounts to: each stream goes
+/// forward and backward, and before that forward again where no tape stays; gradients of
+/// all weights cost another pass.
+pub fn passes(recipe: &Recipe, tapes: bool) -> f64 {
+    let again = if tapes { 0.0 } else { passes_with_tapes(recipe) as f64 };
+    if recipe.method == "vico" {
+        return 4.5 + again;
+    }
+    let pass = if is_whole_model(recipe) { 4.25 } else { 2.25 + again };
+    pass * recipe.samples() as f64 / (recipe.batch * recipe.accumulate) as f64
 }
 
 /// How a thing stands in prompts: 0 is the recipe's own, the others its further

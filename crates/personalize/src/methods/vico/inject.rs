@@ -27,10 +27,6 @@ pub struct Inject<'a> {
 }
 
 impl Processor for Inject<'_> {
-    fn touches(&self, site: &Site) -> bool {
-        self.layers.contains_key(&site.index)
-    }
-
     fn after_block(&mut self, site: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
         match (self.blocks.get(&site.index), self.layers.get(&site.index)) {
             (Some(block), Some(layer)) => block.forward(tokens, &layer.tokens, layer.keep.as_ref()),
@@ -39,31 +35,40 @@ impl Processor for Inject<'_> {
     }
 }
 
-/// The noisy stream on the way back: each block is built anew from leaves, and
-/// gives the gradients of its weights and, unless it is detached, of the
+/// The same while the blocks learn: on a tape each is built anew from leaves, which on the
+/// way back give the gradients of its weights and, unless it is detached, of the
 /// reference's tokens.
-pub struct InjectBack<'a> {
+pub struct InjectLearning<'a> {
+    plain: Inject<'a>,
     params: &'a Params,
-    layers: &'a Layers,
     variant: Variant,
-    leaves: Option<(usize, Params, Tensor<3>)>,
+    /// Weights and reference's tokens by transformer number.
+    leaves: BTreeMap<usize, (Params, Tensor<3>)>,
     /// Gradients of the blocks' weights.
     pub weights: Sums,
     /// Gradients of the reference's tokens by transformer number.
     pub reference: BTreeMap<usize, Tensor<3>>,
 }
 
-impl<'a> InjectBack<'a> {
-    /// Over the trained weights and the layers of the forward pass.
-    pub fn new(params: &'a Params, layers: &'a Layers, variant: Variant) -> Self {
+impl<'a> InjectLearning<'a> {
+    /// Over the trained weights, of which the blocks are built.
+    pub fn new(plain: Inject<'a>, params: &'a Params, variant: Variant) -> Self {
         let (weights, reference) = (Sums::default(), BTreeMap::new());
-        Self { params, layers, variant, leaves: None, weights, reference }
+        Self { plain, params, variant, leaves: BTreeMap::new(), weights, reference }
     }
 }
 
-impl Processor for InjectBack<'_> {
-    fn after_block(&mut self, site: &Site, tokens: Tensor<3>, _: Option<Tensor<3>>) -> Tensor<3> {
-        let Some(layer) = self.layers.get(&site.index) else { return tokens };
+impl Processor for InjectLearning<'_> {
+    fn after_block(
+        &mut self,
+        site: &Site,
+        tokens: Tensor<3>,
+        maps: Option<Tensor<3>>,
+    ) -> Tensor<3> {
+        let layer = match self.plain.layers.get(&site.index) {
+            Some(layer) if tokens.is_tracked() => layer,
+            _ => return self.plain.after_block(site, tokens, maps),
+        };
         let weights = self.params.starting_with(&block::prefix(site)).leaves();
         let reference = match self.variant.detach_reference {
             true => layer.tokens.clone(),
@@ -71,16 +76,17 @@ impl Processor for InjectBack<'_> {
         };
         let Ok(block) = ImageBlock::build(&weights, site, self.variant.injection);
         let out = block.forward(tokens, &reference, layer.keep.as_ref());
-        self.leaves = Some((site.index, weights, reference));
+        self.leaves.insert(site.index, (weights, reference));
         out
     }
 }
 
-impl Replay for InjectBack<'_> {
-    fn seeds(&mut self, _: &mut Seeds) {}
+impl Replay for InjectLearning<'_> {
+    fn seeds(&mut self, _: &Site, _: &mut Seeds) {}
 
-    fn collect(&mut self, gradients: &mut Gradients) {
-        let Some((site, weights, reference)) = self.leaves.take() else { return };
+    fn collect(&mut self, site: Option<&Site>, gradients: &mut Gradients) {
+        let Some(site) = site.map(|site| site.index) else { return };
+        let Some((weights, reference)) = self.leaves.remove(&site) else { return };
         weights.collect(gradients, &mut self.weights);
         if self.variant.detach_reference {
             return;

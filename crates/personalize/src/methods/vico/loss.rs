@@ -12,7 +12,7 @@ use engine::{
 use super::{
     super::mean_square,
     Vico,
-    inject::{Inject, InjectBack},
+    inject::{Inject, InjectLearning},
     reference::{Capture, CaptureBack, LayerGradient, Layers, Positions},
 };
 use crate::ObjectMask;
@@ -71,7 +71,8 @@ pub fn evaluate(unet: &UNet, vico: &Vico, inputs: &Inputs) -> Evaluated {
         Some(capture.record(unet, reference.clone(), timesteps, context))
     };
     let blocks = vico.blocks();
-    let mut inject = Inject { blocks: &blocks, layers: &capture.layers };
+    let inject = Inject { blocks: &blocks, layers: &capture.layers };
+    let mut inject = InjectLearning::new(inject, params, *variant);
     let (predicted, back_of_noisy) =
         unet.record(noisy.clone(), timesteps, context, &mut inject, None);
 
@@ -81,9 +82,8 @@ pub fn evaluate(unet: &UNet, vico: &Vico, inputs: &Inputs) -> Evaluated {
 
     // Noisy stream first: it says what arrives at the reference's tokens.
     let count = error.shape().num_elements() as f64;
-    let mut back = InjectBack::new(params, &capture.layers, *variant);
-    let through_noisy = unet.replay(back_of_noisy, Some(error * (2.0 / count)), &mut back);
-    let InjectBack { weights, reference: tokens, .. } = back;
+    let through_noisy = unet.replay(back_of_noisy, Some(error * (2.0 / count)), &mut inject);
+    let InjectLearning { weights, reference: tokens, .. } = inject;
 
     let context = match back_of_reference {
         None => through_noisy,

@@ -159,10 +159,6 @@ impl Capture {
 }
 
 impl Processor for Capture {
-    fn touches(&self, site: &Site) -> bool {
-        self.columns.contains_key(&site.index)
-    }
-
     fn columns(&self, site: &Site) -> Option<&[Vec<usize>]> {
         self.columns.get(&site.index).map(Vec::as_slice)
     }
@@ -200,14 +196,17 @@ pub struct LayerGradient {
 pub struct CaptureBack {
     columns: BTreeMap<usize, Vec<Vec<usize>>>,
     arriving: BTreeMap<usize, LayerGradient>,
-    /// Site, tokens and maps of the step just run again.
-    seen: Option<(usize, Tensor<3>, Option<Tensor<3>>)>,
+    /// Tokens and maps, by transformer number, that stayed on a tape or were run again.
+    taped: BTreeMap<usize, (Tensor<3>, Option<Tensor<3>>)>,
 }
 
 impl CaptureBack {
-    /// For a capture that was run, and the gradients of its layers.
+    /// For a capture that was recorded, and the gradients of its layers.
     pub fn new(forward: &Capture, arriving: BTreeMap<usize, LayerGradient>) -> Self {
-        Self { columns: forward.columns.clone(), arriving, seen: None }
+        let taped = forward.layers.iter().filter(|(_, layer)| layer.tokens.is_tracked());
+        let both = |layer: &Layer| (layer.tokens.clone(), Some(layer.maps.clone()));
+        let taped = taped.map(|(&site, layer)| (site, both(layer))).collect();
+        Self { columns: forward.columns.clone(), arriving, taped }
     }
 }
 
@@ -225,16 +224,16 @@ impl Processor for CaptureBack {
         maps: Option<Tensor<3>>,
     ) -> Tensor<3> {
         if self.arriving.contains_key(&site.index) {
-            self.seen = Some((site.index, tokens.clone(), maps));
+            self.taped.insert(site.index, (tokens.clone(), maps));
         }
         tokens
     }
 }
 
 impl Replay for CaptureBack {
-    fn seeds(&mut self, seeds: &mut Seeds) {
-        let Some((site, tokens, maps)) = self.seen.take() else { return };
-        let gradient = self.arriving.remove(&site).unwrap_or_default();
+    fn seeds(&mut self, site: &Site, seeds: &mut Seeds) {
+        let Some((tokens, maps)) = self.taped.remove(&site.index) else { return };
+        let gradient = self.arriving.remove(&site.index).unwrap_or_default();
         if let Some(gradient) = gradient.tokens {
             seeds.add(tokens, gradient);
         }
@@ -243,5 +242,5 @@ impl Replay for CaptureBack {
         }
     }
 
-    fn collect(&mut self, _: &mut Gradients) {}
+    fn collect(&mut self, _: Option<&Site>, _: &mut Gradients) {}
 }
