@@ -25,6 +25,8 @@ pub struct Options {
     pub output: PathBuf,
     /// Optimizer steps, if not the model's own.
     pub steps: Option<u64>,
+    /// Sampling steps of each picture.
+    pub preview_steps: Option<usize>,
 }
 
 /// The class word of the photos inside.
@@ -74,6 +76,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         recipe: RecipeOptions { steps: options.steps, ..RecipeOptions::default() },
         preview_at_halves: true,
         preview_prompts: PROMPTS.map(str::to_owned).to_vec(),
+        preview_steps: options.preview_steps,
         ..train::Options::default()
     };
     let mut collected = Collected { events, previews: Vec::new() };

@@ -50,6 +50,14 @@ impl Error {
         Self::Path { path: path.into(), what: what.to_string() }
     }
 
+    /// Refuses a number of something that is not from 1 to `most`.
+    pub(crate) fn unless_within(option: &str, found: usize, most: usize) -> Result<()> {
+        if (1..=most).contains(&found) {
+            return Ok(());
+        }
+        Err(Self::Usage(format!("{option} is {found}, expected a number from 1 to {most}")))
+    }
+
     /// The user stopped the run; whatever was finished is on disk.
     pub fn is_stop(&self) -> bool {
         matches!(self, Self::Run(personalize::Error::Stopped))

@@ -21,7 +21,7 @@ use std::{
     time::Instant,
 };
 
-use personalize::{Recipe, trainer::Report};
+use personalize::{Recipe, generate::Job, trainer::Report};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -78,6 +78,15 @@ pub struct Outputs {
     pub preview_every: u64,
     /// Prompts of the previews.
     pub preview_prompts: Vec<String>,
+    /// Sampling steps of a preview.
+    #[serde(default = "preview_steps")]
+    pub preview_steps: usize,
+}
+
+/// What a run has that does not say it, and one whose user did not: as many steps as
+/// `vico generate` takes.
+pub(crate) fn preview_steps() -> usize {
+    Job::new("", 0).steps
 }
 
 impl Outputs {

@@ -213,6 +213,7 @@ impl Plan {
             base_fingerprint: fingerprint,
         };
         let outputs = outputs(options, old.as_ref(), adapter, &recipe, learned);
+        Error::unless_within("--preview-steps", outputs.preview_steps, base.schedule().len())?;
         let mut run = Run { recipe, inputs, outputs, evaluation };
         let judge = Judge::of(&mut run, &photos, &way, events)?;
         let resumed =
@@ -278,7 +279,7 @@ impl Plan {
     /// Loads the U-Net to say how long the training would take.
     fn say_time(&self, device: &Device, events: &mut dyn Events) -> Result<()> {
         events.stage("timing a pass of the U-Net");
-        let unet = self.base.unet()?;
+        let unet = self.base.unet()?.with_tapes(self.tapes);
         let taken = self.resumed.as_ref().map_or(0, |(_, optimizer)| optimizer.steps());
         let drawn = self.class_pictures();
         events.note(steps::time(&self.base, &unet, &self.run, taken, drawn, device));

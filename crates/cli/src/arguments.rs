@@ -206,12 +206,15 @@ struct Demo {
     /// Optimizer steps [default: what suits the model]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
+    /// Sampling steps of each picture [default: 50]
+    #[arg(long, value_name = "N")]
+    preview_steps: Option<usize>,
 }
 
 impl Demo {
     fn options(self) -> demo::Options {
-        let Self { photos, init_word, output, steps } = self;
-        demo::Options { photos, init_word, output, steps }
+        let Self { photos, init_word, output, steps, preview_steps } = self;
+        demo::Options { photos, init_word, output, steps, preview_steps }
     }
 }
 
@@ -317,6 +320,9 @@ struct Train {
     /// Prompt of a preview picture; may be given several times [default: a photo of * on the beach]
     #[arg(long, value_name = "PROMPT")]
     preview_prompt: Vec<String>,
+    /// Sampling steps of a preview picture [default: 50]
+    #[arg(long, value_name = "N")]
+    preview_steps: Option<usize>,
     /// Go on from the newest checkpoint of a run folder, to the same bits
     #[arg(long, value_name = "RUN_DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
@@ -383,6 +389,7 @@ impl Train {
             preview_every: self.preview_every,
             preview_at_halves: false,
             preview_prompts: self.preview_prompt,
+            preview_steps: self.preview_steps,
             evaluation: self.scores.options(),
             without_photos: self.without_photos,
             untrained: false,

@@ -52,10 +52,7 @@ impl Plan {
     ) -> Result<Self> {
         let Drawing { options, samples, .. } = drawing;
         let samples = *samples;
-        if !(1..=MOST).contains(&samples) {
-            let what = format!("--samples is {samples}, expected a number from 1 to {MOST}");
-            return Err(Error::Usage(what));
-        }
+        Error::unless_within("--samples", samples, MOST)?;
         let Some(adapter) = &options.adapter else {
             return Err(Error::Usage("--adapter is missing: it draws what is judged".into()));
         };

@@ -48,7 +48,8 @@ pub struct EvaluationOptions {
 }
 
 /// Keys of [`EvaluationOptions`] that a method of a benchmark may have.
-pub(crate) const KEYS_OF_METHODS: [&str; 2] = ["evaluate_every", "stop_when_no_better"];
+pub(crate) const KEYS_OF_METHODS: [&str; 3] =
+    ["evaluate_every", "stop_when_no_better", "sampling_steps"];
 
 /// Settings of the evaluations of a run, the section `evaluation` of its recipe. They decide
 /// nothing that is learned but, with `stop_when_no_better`, when it ends.
@@ -211,15 +212,8 @@ impl Evaluation {
     }
 
     fn check(&self, recipe: &Recipe, schedule: &Schedule, inside: bool) -> Result<()> {
-        let within = |option: &str, found: usize, most: usize| match (1..=most).contains(&found) {
-            true => Ok(()),
-            false => {
-                let what = format!("{option} is {found}, expected a number from 1 to {most}");
-                Err(Error::Usage(what))
-            }
-        };
-        within("--samples", self.samples, MOST_SAMPLES)?;
-        within("--sampling-steps", self.sampling_steps, schedule.len())?;
+        Error::unless_within("--samples", self.samples, MOST_SAMPLES)?;
+        Error::unless_within("--sampling-steps", self.sampling_steps, schedule.len())?;
         self.job(recipe.size).plan(schedule)?;
         if self.reference_guidance != 1.0 && !methods::looks_at_references(&recipe.method) {
             let what = format!(

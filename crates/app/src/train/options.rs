@@ -14,7 +14,7 @@ use super::{EvaluationOptions, Injection, Placement, recipe_file::RecipeFile};
 use crate::{
     Error, LoraFile, Result,
     recommended::Recommended,
-    run_folder::{Outputs, Run},
+    run_folder::{self, Outputs, Run},
 };
 
 /// What was typed.
@@ -51,6 +51,8 @@ pub struct Options {
     pub preview_at_halves: bool,
     /// Prompts of the previews.
     pub preview_prompts: Vec<String>,
+    /// Sampling steps of a preview.
+    pub preview_steps: Option<usize>,
     /// Scores on the way.
     pub evaluation: EvaluationOptions,
     /// Leave the photos' latents out of the adapter.
@@ -327,6 +329,7 @@ pub(super) fn outputs(
     let preview_every = options.preview_every.or(old.map(|o| o.preview_every));
     let halves = options.preview_at_halves.then(|| recipe.steps.div_ceil(2));
     let preview_every = preview_every.or(halves);
+    let preview_steps = options.preview_steps.or(old.map(|o| o.preview_steps));
     Outputs {
         adapter,
         without_photos: options.without_photos || old.is_some_and(|o| o.without_photos),
@@ -337,5 +340,6 @@ pub(super) fn outputs(
         }),
         preview_every: preview_every.unwrap_or(0),
         preview_prompts: prompts,
+        preview_steps: preview_steps.unwrap_or_else(run_folder::preview_steps),
     }
 }

@@ -54,12 +54,13 @@ impl Preview {
         dataset: &Dataset,
         logged: &mut Logged,
     ) -> Result<()> {
-        let prompts = &parts.run.outputs.preview_prompts;
+        let outputs = &parts.run.outputs;
         let recipe = &parts.run.recipe;
         let Guidance { text: guidance, reference: reference_guidance } =
             recommended::guidance(parts.base, Some(&recipe.method))?;
-        let job = Job { guidance, reference_guidance, ..Job::new("", recipe.size) };
-        let wanted = Wanted { prompts, job, to_the_end: true };
+        let steps = outputs.preview_steps;
+        let job = Job { steps, guidance, reference_guidance, ..Job::new("", recipe.size) };
+        let wanted = Wanted { prompts: &outputs.preview_prompts, job, to_the_end: true };
         let rows = self.rows(parts, trainer.method.as_ref(), dataset, wanted, logged)?;
         let step = trainer.steps();
         let path = logged.folder.at_step("previews", step, "png");

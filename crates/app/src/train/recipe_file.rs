@@ -43,6 +43,7 @@ struct PartOfOutputs {
     checkpoint_every: Option<u64>,
     preview_every: Option<u64>,
     preview_prompts: Vec<String>,
+    preview_steps: Option<usize>,
 }
 
 impl RecipeFile {
@@ -92,6 +93,7 @@ impl RecipeFile {
         options.output = options.output.take().or_else(|| outputs.adapter.clone());
         options.checkpoint_every = options.checkpoint_every.or(outputs.checkpoint_every);
         options.preview_every = options.preview_every.or(outputs.preview_every);
+        options.preview_steps = options.preview_steps.or(outputs.preview_steps);
         options.without_photos |= outputs.without_photos;
         if options.concepts.is_empty() {
             let concepts = self.recipe.get("concepts").cloned();
@@ -148,6 +150,7 @@ fn example() -> Table {
             checkpoint_every: 0,
             preview_every: 0,
             preview_prompts: Vec::new(),
+            preview_steps: 1,
         },
         evaluation: Some(Evaluation {
             evaluate_every: 0,

@@ -262,7 +262,7 @@ fn trainings_are_scored_on_the_way_by_the_plans_encoders() {
     let start = plan().find("[[methods]]").unwrap();
     let end = plan().find("[[methods]]\nname = \"ViCo").unwrap();
     // Two steps are too few to end early: both concepts have all evaluations.
-    let every = "evaluate_every = 1\nstop_when_no_better = 2\n";
+    let every = "evaluate_every = 1\nstop_when_no_better = 2\nsampling_steps = 2\n";
     let only = plan()
         .replace(&plan()[start..end], "")
         .replace("vico.mask", &format!("{every}vico.mask"))

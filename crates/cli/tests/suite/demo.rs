@@ -7,7 +7,8 @@ use super::vico::{Place, bytes};
 #[test]
 fn the_demo_goes_the_whole_way() {
     let place = Place::new();
-    let said = place.run(&["demo", "--steps", "2", "--output", "out"]).done().said();
+    let typed = ["demo", "--steps", "2", "--preview-steps", "3", "--output", "out"];
+    let said = place.run(&typed).done().said();
     for word in ["sheet.png", "vico train out/photos", "vico generate", "vico mask"] {
         assert!(said.contains(word), "\"{word}\" in:\n{said}");
     }
@@ -25,8 +26,7 @@ fn the_demo_goes_the_whole_way() {
     place
         .run(&["mask", "out/photos/00.png", "--adapter", "out/adapter.safetensors", "-o", "m.png"])
         .done();
-    let again = ["demo", "--steps", "2", "--output", "out"];
-    place.run(&again).failed(1, &["out", "holds a demo already", "--output"]);
+    place.run(&typed).failed(1, &["out", "holds a demo already", "--output"]);
 }
 
 #[test]
@@ -35,6 +35,8 @@ fn a_demo_of_ones_own_photos_needs_their_class_word() {
     place.run(&["demo", "--photos", "photos"]).failed(2, &["--init-word"]);
     let said = ["demo", "--photos", "photos", "--init-word", "ball", "--steps", "0"];
     place.run(&said).failed(2, &["--steps"]);
+    let said = ["demo", "--preview-steps", "0"];
+    place.run(&said).failed(2, &["--preview-steps is 0", "from 1 to 1000"]);
 }
 
 #[test]

@@ -56,7 +56,10 @@ fn a_training_leaves_an_adapter_and_a_run_folder() {
 #[test]
 fn previews_do_not_change_the_training() {
     let (with, without) = (Place::new(), Place::new());
-    with.train(&["--preview-every", "1", "--checkpoint-every", "1"]).done();
+    let few = ["--preview-every", "1", "--preview-steps", "3"];
+    with.train(&[&few[..], &["--checkpoint-every", "1"]].concat()).done();
+    let recipe = fs::read_to_string(with.path("adapter.run/recipe.toml")).unwrap();
+    assert!(recipe.contains("preview_steps = 3"), "{recipe}");
     without.train(&["--checkpoint-every", "0"]).done();
     let adapter = "adapter.safetensors";
     assert_eq!(learned(&with.path(adapter)), learned(&without.path(adapter)));
