@@ -65,11 +65,11 @@ pub enum Command {
         /// Method; may be given several times.
         #[arg(long, default_values = ["textual-inversion", "vico"], value_parser = METHODS)]
         method: Vec<String>,
-        /// Guidance scale.
-        #[arg(long, default_value_t = 5.0)]
+        /// Guidance scale, as the model's vico.toml has it.
+        #[arg(long, default_value_t = 2.5)]
         guidance: f64,
-        /// Guidance scale of the reference, with ViCo.
-        #[arg(long, default_value_t = 1.0)]
+        /// Guidance scale of the reference, with ViCo; likewise.
+        #[arg(long, default_value_t = 1.5)]
         reference_guidance: f64,
     },
     /// Render five photos of an object, as `personal` learns them.

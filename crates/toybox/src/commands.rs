@@ -248,11 +248,6 @@ impl Shop {
     ) -> Result<()> {
         let judge = self.trained("judge", self.fresh_judge())?;
         let judge = score::Expert::new(&self.world, &judge, self.side);
-        let vae = Vae::new(&self.configs, &self.trained_vae()?, &self.device);
-        let trained = self.trained("base", self.fresh_base())?;
-        let painter = score::Painter::new(&self.configs, &trained, &self.device);
-        let schedule = Schedule::new(&self.configs.schedule);
-        let how = toybox::drawing::How { steps: 50, guidance: guidance.text };
         let study = Study {
             world: &self.world,
             judge: &judge,
@@ -264,10 +259,7 @@ impl Shop {
         let mut means = std::collections::BTreeMap::<&str, Vec<Marks>>::new();
         let cases = CASES.map(|(object, word)| (object.to_owned(), word.to_owned()));
         for (object, word) in if subjects.is_empty() { &cases } else { subjects } {
-            let (number, photos) = study.photos(object)?;
-            let captions = Study::captions(word);
-            let drawn = painter.pictures(&self.tokenizer, &vae, &schedule, &captions, how)?;
-            let marks = study.marks(number, &photos, &drawn);
+            let (marks, drawn) = study.base(object, word)?;
             let label = format!("the base's {word}");
             println!("{object}, {label}: {marks}");
             means.entry("base").or_default().push(marks);

@@ -131,26 +131,48 @@ impl Study<'_> {
             };
             train::run(&options, &compute, &mut Quiet)?;
         }
+        let guidance = self.guidance.of(method);
+        let pictures = self.pictures("*", Some(&adapter), guidance, &folder.join(method))?;
+        let mut marks = self.marks(number, &photos, &pictures);
+        marks.masks = self.masks(&adapter, &photos)?;
+        Ok((marks, pictures))
+    }
+
+    /// Draws the class word by the base, which never saw the object, and measures it.
+    pub fn base(&self, object: &str, word: &str) -> Result<(Marks, Vec<Picture>)> {
+        let (number, photos) = self.photos(object)?;
+        let guidance = Guidance { reference: 1.0, ..self.guidance };
+        let word = format!("a {word}");
+        let pictures = self.pictures(&word, None, guidance, &self.folder(object).join("base"))?;
+        Ok((self.marks(number, &photos, &pictures), pictures))
+    }
+
+    /// Pictures of something in each scene; those that are in the folder are not drawn again.
+    fn pictures(
+        &self,
+        what: &str,
+        adapter: Option<&Path>,
+        guidance: Guidance,
+        folder: &Path,
+    ) -> Result<Vec<Picture>> {
+        let compute = Compute::new(0, Default::default(), None)?;
         let mut pictures = Vec::new();
         for scene in SCENES {
-            let prompt = format!("a photo of * {}", scene.phrase());
-            let output = folder.join(method).join(scene.name());
+            let prompt = format!("a photo of {what} {}", scene.phrase());
+            let output = folder.join(scene.name());
             if !output.is_dir() {
-                let guidance = self.guidance.of(method);
-                let options = self.drawing(&prompt, &adapter, guidance, &output);
+                let options = self.drawing(&prompt, adapter, guidance, &output);
                 generate::run(&options, &compute, &mut Quiet)?;
             }
             for i in 0..PICTURES {
                 pictures.push(read_photo(output.join(format!("picture-{i:04}.png")))?);
             }
         }
-        let mut marks = self.marks(number, &photos, &pictures);
-        marks.masks = self.masks(&adapter, &photos)?;
-        Ok((marks, pictures))
+        Ok(pictures)
     }
 
     /// What pictures of an object's scenes are worth.
-    pub fn marks(&self, object: usize, photos: &[Rendering], pictures: &[Picture]) -> Marks {
+    fn marks(&self, object: usize, photos: &[Rendering], pictures: &[Picture]) -> Marks {
         let side = self.side;
         let unit: Vec<f32> = pictures.iter().flat_map(Picture::to_unit).collect();
         let pictures = engine::tensor(unit, [pictures.len(), side, side, 3], &engine::cpu());
@@ -169,12 +191,6 @@ impl Study<'_> {
         }
     }
 
-    /// The captions of the base's own attempts: the class word in each scene.
-    pub fn captions(word: &str) -> Vec<(String, u64)> {
-        let scenes = SCENES.iter().flat_map(|scene| (0..PICTURES).map(move |i| (scene, i)));
-        scenes.map(|(s, i)| (format!("a photo of a {word} {}", s.phrase()), i as u64)).collect()
-    }
-
     /// Renders an object's photos, and writes them for the training.
     pub fn photos(&self, object: &str) -> Result<(usize, Vec<Rendering>)> {
         photos(self.world, object, self.side, &self.folder(object).join("photos"))
@@ -187,13 +203,13 @@ impl Study<'_> {
     fn drawing(
         &self,
         prompt: &str,
-        adapter: &Path,
+        adapter: Option<&Path>,
         guidance: Guidance,
         output: &Path,
     ) -> generate::Options {
         generate::Options {
             base: self.base.clone(),
-            adapter: Some(adapter.to_owned()),
+            adapter: adapter.map(Path::to_owned),
             prompt: prompt.to_owned(),
             guidance: Some(guidance.text),
             reference_guidance: Some(guidance.reference),
