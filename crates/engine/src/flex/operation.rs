@@ -151,13 +151,8 @@ fn record<O: Operation<N, V>, V: Values, const N: usize>(
 }
 
 /// An operation on the tape.
+#[derive(Debug)]
 struct Recorded<O, V>(PhantomData<(O, V)>);
-
-impl<O, V> Debug for Recorded<O, V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("Recorded")
-    }
-}
 
 impl<O: Operation<N, V>, V: Values, const N: usize> Backward<V::Backend, N> for Recorded<O, V> {
     type State = (O, O::Saved);
