@@ -10,16 +10,21 @@ use std::sync::{Mutex, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
 
-/// A cache line, which is also the widest vector.
+/// Sixteen bytes. No more aligned than what the allocator gives by itself: memory that is both
+/// zeroed and aligned further would be written here, by one thread, in place of being zeroed by
+/// the system where threads touch it first.
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
+#[repr(C, align(16))]
+struct Quad([u8; 16]);
+
+/// Bytes of a cache line, which is also the widest vector.
+const LINE: usize = 64;
 
 /// A slice of `f32` or `bf16` that starts on a cache line, so that a vector load
 /// never touches two lines.
-#[derive(Clone)]
 pub(crate) struct Aligned<T> {
-    lines: Vec<Line>,
+    /// With room for the first of them to lie before the line.
+    quads: Vec<Quad>,
     len: usize,
     element: PhantomData<T>,
 }
@@ -27,8 +32,8 @@ pub(crate) struct Aligned<T> {
 impl<T: Pod> Aligned<T> {
     /// `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
-        let lines = bytemuck::zeroed_vec(Self::lines_for(len));
-        Self { lines, len, element: PhantomData }
+        let quads = bytemuck::zeroed_vec(Self::quads_for(len));
+        Self { quads, len, element: PhantomData }
     }
 
     /// A copy.
@@ -38,8 +43,20 @@ impl<T: Pod> Aligned<T> {
         copy
     }
 
-    fn lines_for(len: usize) -> usize {
-        (len * size_of::<T>()).div_ceil(size_of::<Line>())
+    fn quads_for(len: usize) -> usize {
+        (len * size_of::<T>()).div_ceil(size_of::<Quad>()) + LINE / size_of::<Quad>() - 1
+    }
+
+    /// Values before the first whole line.
+    fn start(&self) -> usize {
+        (self.quads.as_ptr() as usize).wrapping_neg() % LINE / size_of::<T>()
+    }
+}
+
+impl<T: Pod> Clone for Aligned<T> {
+    /// Its line may begin elsewhere.
+    fn clone(&self) -> Self {
+        Self::from_slice(self)
     }
 }
 
@@ -47,26 +64,27 @@ impl<T: Pod> Deref for Aligned<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &bytemuck::cast_slice(&self.lines)[..self.len]
+        &bytemuck::cast_slice(&self.quads)[self.start()..][..self.len]
     }
 }
 
 impl<T: Pod> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+        let (start, len) = (self.start(), self.len);
+        &mut bytemuck::cast_slice_mut(&mut self.quads)[start..][..len]
     }
 }
 
 /// The buffers at rest.
-static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
+static POOL: Mutex<Vec<Vec<Quad>>> = Mutex::new(Vec::new());
 
 /// Buffers kept at most; beyond it the smallest is freed. Two levels of parallel
 /// loops on sixteen cores hold fewer.
 const KEPT: usize = 64;
 
-/// Lines from which a buffer is large (1 MiB). The small buffers of parallel tasks
+/// Quads from which a buffer is large (1 MiB). The small buffers of parallel tasks
 /// must not occupy the large ones.
-const LARGE: usize = (1 << 20) / size_of::<Line>();
+const LARGE: usize = (1 << 20) / size_of::<Quad>();
 
 /// A borrowed buffer; it goes back to the pool when dropped.
 pub(crate) struct Scratch<T>(Aligned<T>);
@@ -75,26 +93,26 @@ impl<T: Pod> Scratch<T> {
     /// A buffer of `len` values that starts on a cache line. It holds what its
     /// last user left in it.
     pub(crate) fn take(len: usize) -> Self {
-        let count = Aligned::<T>::lines_for(len);
-        let mut lines = take_lines(count);
-        if lines.len() < count {
+        let count = Aligned::<T>::quads_for(len);
+        let mut quads = take_quads(count);
+        if quads.len() < count {
             // Replaced, not grown: growing would copy what nobody reads.
-            drop(std::mem::take(&mut lines));
-            lines = bytemuck::zeroed_vec(count);
+            drop(std::mem::take(&mut quads));
+            quads = bytemuck::zeroed_vec(count);
         }
-        Self(Aligned { lines, len, element: PhantomData })
+        Self(Aligned { quads, len, element: PhantomData })
     }
 }
 
 /// The smallest resting buffer that is large enough, else the largest of its class.
-fn take_lines(count: usize) -> Vec<Line> {
+fn take_quads(count: usize) -> Vec<Quad> {
     let mut resting = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    let rank = |lines: &Vec<Line>| match lines.len() {
+    let rank = |quads: &Vec<Quad>| match quads.len() {
         len if (len < LARGE) != (count < LARGE) => None,
         len if len >= count => Some((0, len)),
         len => Some((1, usize::MAX - len)),
     };
-    let ranked = resting.iter().enumerate().filter_map(|(i, lines)| Some((rank(lines)?, i)));
+    let ranked = resting.iter().enumerate().filter_map(|(i, quads)| Some((rank(quads)?, i)));
     match ranked.min() {
         Some((_, i)) => resting.swap_remove(i),
         None => Vec::new(),
@@ -104,9 +122,9 @@ fn take_lines(count: usize) -> Vec<Line> {
 impl<T> Drop for Scratch<T> {
     fn drop(&mut self) {
         let mut resting = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.push(std::mem::take(&mut self.0.lines));
+        resting.push(std::mem::take(&mut self.0.quads));
         if resting.len() > KEPT
-            && let Some((i, _)) = resting.iter().enumerate().min_by_key(|(_, lines)| lines.len())
+            && let Some((i, _)) = resting.iter().enumerate().min_by_key(|(_, quads)| quads.len())
         {
             resting.swap_remove(i);
         }
@@ -150,7 +168,9 @@ mod tests {
         drop(first);
         let again = Scratch::<f32>::take(len);
         assert!(again.as_ptr() != address || again[len - 1] == 7.0);
+        let copy = again.0.clone();
+        assert_eq!((copy.len(), copy.as_ptr() as usize % 64), (len, 0));
         let small = Scratch::<f32>::take(10);
-        assert!(small.0.lines.len() < LARGE);
+        assert!(small.0.quads.len() < LARGE);
     }
 }
