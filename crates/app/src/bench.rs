@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use diffusion::{Base, Placeholder, Prompt, layout::from_nchw, unet::Plain};
 use engine::{
-    Device, Tensor,
+    Device, Tensor, device,
     optim::{AdamW, AdamWConfig},
 };
 use personalize::{
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     Compute, Events, Result, VERSION,
-    estimate::{Memory, peak_memory},
+    estimate::{Memory, peak_memory, size_text},
     lora::open_base,
 };
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub repeats: usize,
     /// Cases by name; all if empty.
     pub cases: Vec<String>,
+    /// Of a graphics card reserve the memory alone, and compute nothing.
+    pub dry_run: bool,
 }
 
 /// What was measured.
@@ -56,12 +58,15 @@ pub struct Measured {
 pub struct Case {
     /// Its name.
     pub name: &'static str,
-    /// Median seconds.
-    pub seconds: f64,
+    /// Median seconds, if it was computed.
+    pub seconds: Option<f64>,
     /// Seconds of every run, in order.
     pub runs: Vec<f64>,
     /// Most memory up to here, bytes, if the system tells.
     pub peak_memory: Option<u64>,
+    /// What a graphics card holds for this program by now, bytes: it gives nothing back on the
+    /// way.
+    pub device_memory: Option<u64>,
 }
 
 /// Names of the cases, in order.
@@ -82,11 +87,16 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
         let known = CASES.join(", ");
         return Err(crate::Error::Usage(format!("unknown case \"{name}\": choose from {known}")));
     }
+    if options.dry_run && compute.card().is_none() {
+        return Err(crate::Error::Usage(
+            "--dry-run is for graphics cards: name one with --device, or leave it out".into(),
+        ));
+    }
     let device = compute.device();
     let base = open_base(compute, &options.base, &[], events)?;
     let size = options.size.unwrap_or(base.default_size());
     base.check_size(size, size)?;
-    let mut bench = Bench { options, events, cases: Vec::new() };
+    let mut bench = Bench { options, device, events, cases: Vec::new() };
     bench.vae(&base, size, device)?;
     engine::release_buffers();
     let start = Instant::now();
@@ -105,6 +115,7 @@ pub fn run(options: &Options, compute: &Compute, events: &mut dyn Events) -> Res
 
 struct Bench<'a> {
     options: &'a Options,
+    device: &'a Device,
     events: &'a mut dyn Events,
     cases: Vec<Case>,
 }
@@ -124,14 +135,19 @@ impl Bench<'_> {
         self.events.stage(name);
         let mut runs = Vec::new();
         for _ in 0..self.options.repeats.max(1) {
+            if self.options.dry_run {
+                device::dry_run(&mut work)?;
+                continue;
+            }
             let start = Instant::now();
             engine::values(work()?);
             runs.push(start.elapsed().as_secs_f64());
         }
         let mut sorted = runs.clone();
         sorted.sort_by(f64::total_cmp);
-        let seconds = sorted[sorted.len() / 2];
-        self.cases.push(Case { name, seconds, runs, peak_memory: peak_memory() });
+        let seconds = sorted.get(sorted.len() / 2).copied();
+        let device_memory = device::reserved_bytes(self.device);
+        self.cases.push(Case { name, seconds, runs, peak_memory: peak_memory(), device_memory });
         Ok(())
     }
 
@@ -283,16 +299,19 @@ impl Measured {
 
     /// Lines for people.
     pub fn lines(&self) -> Vec<String> {
-        let memory =
-            |bytes: Option<u64>| bytes.map_or("unknown".into(), crate::estimate::size_text);
+        let on_card = self.cases.iter().any(|case| case.device_memory.is_some());
+        let device = |text: &str| if on_card { format!("   {text}") } else { String::new() };
+        let memory = |bytes: Option<u64>| bytes.map_or("unknown".into(), size_text);
         let mut lines = vec![
             format!("vico {}, {}, {} px", self.version, self.features, self.size),
-            format!("{:<14}{:>10}   peak memory", "", "seconds"),
+            format!("{:<14}{:>10}   peak memory{}", "", "seconds", device("on the device")),
             format!("{:<14}{:>10.3}", "loading", self.loading),
         ];
-        for Case { name, seconds, peak_memory, .. } in &self.cases {
-            lines.push(format!("{name:<14}{seconds:>10.3}   {}", memory(*peak_memory)));
+        for Case { name, seconds, peak_memory, device_memory, .. } in &self.cases {
+            let there = device(&memory(*device_memory));
+            let seconds = seconds.map_or("-".into(), |seconds| format!("{seconds:.3}"));
+            lines.push(format!("{name:<14}{seconds:>10}   {:<11}{there}", memory(*peak_memory)));
         }
-        lines
+        lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
     }
 }

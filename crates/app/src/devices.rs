@@ -44,7 +44,7 @@ fn verdict(found: &Found, events: &mut dyn Events) -> String {
         false => ", a driver that computes on the processor",
     };
     let known = |precision: &Precision| found.computes_in(*precision);
-    let precisions = [Precision::F32, Precision::Bf16, Precision::F16].into_iter().filter(known);
+    let precisions = Precision::ALL.into_iter().filter(known);
     precisions.fold(driver.to_owned(), |said, precision| {
         let kept = Frozen { precision, ..Frozen::new(&found.device) };
         let verdict = match tested(found, &kept, events) {

@@ -34,12 +34,15 @@ impl Memory {
     pub fn of_training(compute: &Compute, base: &Base, learned: usize, recipe: &Recipe) -> Self {
         let counts = base.parameters();
         let inputs = match compute.weights().precision {
-            Precision::F32 | Precision::F16 => BLOCK_INPUTS,
+            Precision::F32 | Precision::Tf32 | Precision::F16 => BLOCK_INPUTS,
             Precision::Bf16 => BLOCK_INPUTS / 2,
         };
-        let tensors = recipe.batch * (inputs + TAPE);
+        let tensors = match compute.card() {
+            None => recipe.batch * (inputs + TAPE),
+            Some(_) => recipe.batch * STEP_ON_CARD,
+        };
         let size = (recipe.size, recipe.size);
-        let scores = SCORES_ON_THE_WAY_BACK * scores(compute, base, size, recipe.batch);
+        let scores = PARTS * scores(compute, base, size, recipe.batch);
         let gradients = if recipe.accumulate > 1 { 2 } else { 1 };
         let [text, unet] = [counts.text, counts.unet].map(|count| compute.frozen_bytes(count));
         let (unet, streamed) = split(compute, unet);
@@ -57,8 +60,11 @@ impl Memory {
     /// third of a step's time and changes no result.
     pub fn with_tapes(self, compute: &Compute, base: &Base, recipe: &Recipe) -> Self {
         // What is free may soon not be: others run here too.
-        let free = available().map(|bytes| bytes / 10 * 9);
-        let there = [compute.memory(), free].into_iter().flatten().min();
+        let some = |bytes: u64| bytes / 10 * 9;
+        let there = match compute.card() {
+            None => [compute.memory(), available().map(some)].into_iter().flatten().min(),
+            Some(card) => card.memory.map(some),
+        };
         let with = Self { tapes: tapes(compute, base, recipe), ..self };
         match there {
             Some(there) if with.total() <= there => with,
@@ -79,7 +85,7 @@ impl Memory {
         let frozen = text + unet + compute.vae_bytes(counts.vae) / 2;
         let (frozen, streamed) = split(compute, frozen);
         // With guidance each picture is two samples; pictures are decoded one by one.
-        let scores = SCORES_OF_PART * scores(compute, base, size, 2 * batch);
+        let scores = PARTS * scores(compute, base, size, 2 * batch);
         let pass = (2 * batch * PASS) as u64 * widest(base, size) + scores;
         let channels = base.configs().vae.block_out_channels[0];
         let decoding = F32 * (DECODING * size.0 * size.1 * channels) as u64;
@@ -184,10 +190,10 @@ fn scores(compute: &Compute, base: &Base, size: (usize, usize), samples: usize) 
     all.min(F32 * ops::MOST_SCORES as u64)
 }
 
-/// Bytes of the tapes that can stay in a training: on the processor, in f32.
+/// Bytes of the tapes that can stay in a training: where products have f32.
 fn tapes(compute: &Compute, base: &Base, recipe: &Recipe) -> u64 {
     let passes = methods::passes_with_tapes(recipe);
-    if compute.card().is_some() || compute.weights().precision != Precision::F32 {
+    if !matches!(compute.weights().precision, Precision::F32 | Precision::Tf32) {
         return 0;
     }
     let pixels = pixels(base, (recipe.size, recipe.size));
@@ -202,7 +208,9 @@ fn tapes(compute: &Compute, base: &Base, recipe: &Recipe) -> u64 {
     };
     let tensors = passes * TAPE_OF_TRANSFORMER * tokens(&all)
         + TAPE_OF_IMAGE_ATTENTION * tokens(&with_image_attention);
-    F32 * (recipe.batch * tensors) as u64
+    let bytes = F32 * (recipe.batch * tensors) as u64;
+    // There more operations are plain ones, which keep what passes between them.
+    if compute.card().is_some() { bytes * 8 / 5 } else { bytes }
 }
 
 /// The block inputs of both streams, in tensors of that size.
@@ -220,12 +228,13 @@ const TAPE_OF_IMAGE_ATTENTION: usize = 11;
 /// A pass without a tape, in the same tensors.
 const PASS: usize = 20;
 
-/// How often the scores that are computed at a time lie in memory in a pass forward. Counted
-/// on no card, as what follows.
-const SCORES_OF_PART: u64 = 3;
+/// On graphics cards the inputs of blocks and the tape of one, in the same tensors. Measured by
+/// `vico bench --dry-run`, as what follows.
+const STEP_ON_CARD: usize = 70;
 
-/// The same on the way back: probabilities, their gradient, and what comes of both.
-const SCORES_ON_THE_WAY_BACK: u64 = 5;
+/// How often the scores that are computed at a time lie in memory, or as large a part of a
+/// convolution's patches.
+const PARTS: u64 = 2;
 
 /// Decoding, in tensors of the VAE's first width at the picture's size.
 const DECODING: usize = 5;

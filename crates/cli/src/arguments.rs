@@ -104,8 +104,8 @@ pub fn parse() -> app::Result<Arguments> {
         Typed::Import(typed) => Command::Import(typed.options()),
         Typed::Export(typed) => Command::Export(typed.options()),
         Typed::Inspect { file } => Command::Inspect(file),
-        Typed::Bench(Bench { base, json, size, repeats, case }) => {
-            let options = bench::Options { base, size, repeats, cases: case };
+        Typed::Bench(Bench { base, json, size, repeats, case, dry_run }) => {
+            let options = bench::Options { base, size, repeats, cases: case, dry_run };
             Command::Bench { options, json }
         }
         Typed::Devices => Command::Devices,
@@ -131,10 +131,10 @@ struct Cli {
     /// Compute on --device although its self-test differs from the processor
     #[arg(long, global = true)]
     trust_device: bool,
-    /// How the frozen model is kept and multiplied: f32, bf16 (half the memory, about 1 % off), or f16
-    /// (likewise, nearer, on graphics cards only) [default: f32, or what fits into --memory, or a
-    /// resumed run's]
-    #[arg(long, global = true, value_name = "f32|bf16|f16")]
+    /// How the frozen model is kept and multiplied: f32, bf16 (half the memory, about 1 % off), or on
+    /// graphics cards f16 (likewise, nearer) and tf32 (NVIDIA's faster products, as near as f16)
+    /// [default: f32, or what fits into --memory, or a resumed run's]
+    #[arg(long, global = true, value_name = "f32|bf16|f16|tf32")]
     precision: Option<Precision>,
     /// Keep the frozen model in the fastest way that fits, e.g. 8GB; the choice is said and recorded
     #[arg(long, global = true, value_name = "BYTES")]
@@ -456,4 +456,7 @@ struct Bench {
     /// Measure this case only; may be given several times
     #[arg(long, value_name = "NAME")]
     case: Vec<String>,
+    /// On a graphics card: reserve the memory and compute nothing, to see how much it takes
+    #[arg(long)]
+    dry_run: bool,
 }

@@ -17,6 +17,7 @@ use crate::{
 /// copy shares the weights.
 #[derive(Clone)]
 pub struct TextEncoder {
+    /// Where it is frozen, in the machine's memory: a prompt needs few of its rows.
     tokens: Tensor<2>,
     positions: Tensor<2>,
     layers: Vec<Layer>,
@@ -53,7 +54,7 @@ impl TextEncoder {
         let embeddings = "text_model.embeddings";
         let layers = 0..config.num_hidden_layers;
         Ok(Self {
-            tokens: source.table(
+            tokens: source.lookup(
                 &format!("{embeddings}.token_embedding.weight"),
                 config.vocab_size,
                 width,
@@ -99,7 +100,7 @@ impl TextEncoder {
 
     /// The device it computes on.
     pub fn device(&self) -> Device {
-        self.tokens.device()
+        self.positions.device()
     }
 
     /// What its weights are rounded to.
@@ -136,7 +137,7 @@ impl TextEncoder {
         let [first, width] = self.tokens.dims();
         let rows = values.len() / width;
         assert_eq!(values.len(), rows * width, "whole rows");
-        let added = engine::tensor(values, [rows, width], &self.device());
+        let added = engine::tensor(values, [rows, width], &self.tokens.device());
         self.tokens = Tensor::cat(vec![self.tokens.clone(), added], 0);
         first as u32..(first + rows) as u32
     }
@@ -182,11 +183,11 @@ impl TextEncoder {
     }
 
     fn embed(&self, prompts: &[Prompt], learned: Option<Tensor<2>>) -> Tensor<3> {
-        let device = self.tokens.device();
+        let device = self.device();
         let [positions, width] = self.positions.dims();
         let ids: Vec<i64> = prompts.iter().flat_map(|p| &p.ids).map(|&id| i64::from(id)).collect();
-        let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &device);
-        let mut rows = self.tokens.clone().select(0, ids);
+        let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &self.tokens.device());
+        let mut rows = self.tokens.clone().select(0, ids).to_device(&device);
         if prompts.iter().any(|p| !p.placeholders.is_empty()) {
             let learned = learned.expect("a prompt with a placeholder needs its vectors");
             rows = substitute(rows, prompts, learned, positions, &device);
@@ -243,7 +244,7 @@ fn substitute(
     }
     let keep = engine::tensor(keep, [count, 1], device);
     let place = engine::tensor(place, [count, vectors], device);
-    rows * keep + place.matmul(learned)
+    rows * keep + ops::product(place, learned, Precision::F32)
 }
 
 impl Layer {

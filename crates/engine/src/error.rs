@@ -20,7 +20,7 @@ pub enum Error {
         source: ThreadPoolBuildError,
     },
     /// No precision goes by that name.
-    #[error("\"{found}\" names no precision, expected f32, bf16 or f16")]
+    #[error("\"{found}\" names no precision, expected f32, bf16, f16 or tf32")]
     Precision {
         /// What was written.
         found: String,

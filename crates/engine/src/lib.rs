@@ -14,10 +14,13 @@
 //! width, channels]` or `[batch, tokens, channels]`); nothing here knows
 //! diffusion, prompts or files.
 
+#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+mod cube;
 pub mod device;
 mod error;
 mod flex;
 pub mod nn;
+mod operation;
 pub mod ops;
 pub mod optim;
 pub mod params;

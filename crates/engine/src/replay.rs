@@ -24,7 +24,7 @@ impl<const D: usize> Stored<D> {
         let x = x.clone().inner();
         Self(match precision {
             // f16 may be too narrow for what flows between blocks.
-            Precision::F32 | Precision::F16 => x,
+            Precision::F32 | Precision::Tf32 | Precision::F16 => x,
             Precision::Bf16 => x.cast(FloatDType::BF16),
         })
     }

@@ -135,6 +135,7 @@ enum PrecisionName {
     F32,
     Bf16,
     F16,
+    Tf32,
 }
 
 /// Names of [`Convolutions`] in files.
@@ -166,7 +167,7 @@ impl FrozenWeights {
 
     fn on_the_processor(self) -> &'static str {
         match (self.precision, self.convolutions) {
-            (Precision::F16, _) => "without kernels",
+            (Precision::F16 | Precision::Tf32, _) => "without kernels",
             (_, Convolutions::Compact) => "direct convolutions",
             (Precision::F32, Convolutions::Fast) => "convolutions by Winograd F(4x4)",
             _ => "convolutions by Winograd F(2x2)",

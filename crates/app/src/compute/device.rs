@@ -56,12 +56,12 @@ impl Compute {
 
     /// The same on the processor.
     fn on_the_processor(self) -> Result<Self> {
-        if self.precision == Some(Precision::F16) {
-            return Err(Error::Usage(
-                "--precision f16 is for graphics cards: use --precision bf16 on the processor, or \
-                 name another --device"
-                    .into(),
-            ));
+        if let Some(precision @ (Precision::F16 | Precision::Tf32)) = self.precision {
+            return Err(Error::Usage(format!(
+                "--precision {} is for graphics cards: use --precision bf16 on the processor, or \
+                 name another --device",
+                precision.name()
+            )));
         }
         if self.offload {
             return Err(Error::Usage(
@@ -222,6 +222,7 @@ mod tests {
         let mut heard = Heard::default();
         for (compute, word) in [
             (cpu(Some(Precision::F16)), "--precision bf16"),
+            (cpu(Some(Precision::Tf32)), "--precision tf32"),
             (cpu(None).offloading(true), "--offload"),
         ] {
             let refused = compute.on(DeviceName::default(), false, &mut heard).unwrap_err();

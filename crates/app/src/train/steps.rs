@@ -3,7 +3,7 @@
 use diffusion::{
     Base, Placeholder, Schedule, Tokenizer, text::TextEncoder, unet::UNet, vae::Decoder,
 };
-use engine::{Device, optim::AdamW};
+use engine::{Device, device, optim::AdamW};
 use personalize::{
     Adapter, Error as RunError, Recipe,
     adapter::{Info, Photo},
@@ -166,7 +166,10 @@ impl Parts<'_> {
             logged.event(&Event::Wrote(outputs.model()));
         }
         if let Some(bytes) = peak_memory() {
-            (logged as &mut dyn Events).note(format!("peak memory {}", size_text(bytes)));
+            let there = device::reserved_bytes(&self.text.device());
+            let there = there.map(|there| format!(", on the device {}", size_text(there)));
+            let said = format!("peak memory {}{}", size_text(bytes), there.unwrap_or_default());
+            (logged as &mut dyn Events).note(said);
         }
         Ok(())
     }

@@ -52,9 +52,11 @@ fn devices_that_are_not_there_are_mistakes() {
 fn what_is_for_cards_is_a_mistake_on_the_processor() {
     let place = Place::new();
     train(&place, None, &["--precision", "f16"]).failed(2, &["--precision bf16"]);
+    train(&place, None, &["--precision", "tf32"]).failed(2, &["--precision tf32", "bf16"]);
     train(&place, None, &["--offload"]).failed(2, &["--offload is for graphics cards"]);
-    train(&place, None, &["--precision", "half"]).failed(2, &["expected f32, bf16 or f16"]);
+    train(&place, None, &["--precision", "half"]).failed(2, &["expected f32, bf16, f16 or tf32"]);
     assert_eq!(place.list("."), ["photos"], "nothing was written");
+    run_on(&place, None, &["bench", "--dry-run"]).failed(2, &["--dry-run", "--device"]);
 }
 
 #[test]
@@ -152,6 +154,25 @@ mod vulkan {
         let bytes = |name: &str| super::super::vico::bytes(place.path(name));
         assert!(bytes("half.png") == bytes("again.png"), "drawn again in the same precision");
         run_on(&place, Some("cpu"), &again).failed(2, &["f16", "--precision bf16"]);
+    }
+
+    /// Steps that reserve memory and compute nothing, as `--dry-run` has them.
+    #[test]
+    fn memory_does_not_grow_from_step_to_step() {
+        let Some(place) = place() else { return };
+        let base = base();
+        let held_after = |steps: &str| {
+            let mut arguments = vec!["bench", "--base", &base, "--case", "train-1", "--json"];
+            arguments.extend(["--dry-run", "--repeats", steps]);
+            let said = run_on(&place, Some("vulkan"), &arguments).done().said();
+            let mut values = serde_json::Deserializer::from_str(&said).into_iter();
+            let answer: serde_json::Value = values.next().unwrap().unwrap();
+            assert!(answer["cases"][0]["seconds"].is_null(), "{answer}");
+            answer["cases"][0]["device_memory"].as_u64().unwrap()
+        };
+        let few = held_after("3");
+        assert!(few > 0);
+        assert_eq!(held_after("60"), few);
     }
 
     #[test]

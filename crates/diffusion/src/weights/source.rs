@@ -214,6 +214,10 @@ impl WeightSource for Weights {
         let values = self.read(name, &[&[rows, width]])?;
         Ok(engine::tensor(values, [rows, width], &self.how.device))
     }
+
+    fn lookup(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>> {
+        Ok(engine::tensor(self.read(name, &[&[rows, width]])?, [rows, width], &engine::cpu()))
+    }
 }
 
 #[cfg(test)]

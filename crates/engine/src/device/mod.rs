@@ -7,11 +7,13 @@
 //! nothing else in the program asks where it computes.
 
 mod block;
+mod guarded;
 mod name;
 mod self_test;
 
 use std::sync::OnceLock;
 
+pub use guarded::guarded;
 pub use name::{DEVICE_VARIABLE, DeviceName, Kind};
 pub use self_test::{Difference, SelfTest, self_test};
 
@@ -101,24 +103,62 @@ fn accelerator(device: &Device) -> (String, Option<u64>, bool) {
     (identity.name.clone(), properties.memory.max_memory(), identity.physical.is_some())
 }
 
+/// Whether a device has products with factors of TF32.
+#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+pub(crate) fn knows_tf32(device: &Device) -> bool {
+    crate::cube::knows_tf32(device)
+}
+
+/// Whether a device has products with factors of TF32: the processor has none.
+#[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
+pub(crate) fn knows_tf32(_: &Device) -> bool {
+    false
+}
+
+/// The most values of f32 that a tensor on a device can have.
+#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+pub(crate) fn most_values(device: &Device) -> usize {
+    crate::cube::most_values_on(device).unwrap_or(usize::MAX)
+}
+
+/// The most values of f32 that a tensor on a device can have: the processor's memory is one.
+#[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
+pub(crate) fn most_values(_: &Device) -> usize {
+    usize::MAX
+}
+
+/// Does work for the memory alone that it needs of a graphics card: kernels are made ready and
+/// memory is reserved, but nothing is computed there, and what is read back means nothing. Other
+/// threads must not compute meanwhile.
+#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+pub fn dry_run<T>(work: impl FnOnce() -> T) -> T {
+    crate::cube::dry_run(work)
+}
+
+/// Does work for the memory alone that it needs of a graphics card: there is none, and the work
+/// is done.
+#[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
+pub fn dry_run<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Bytes that a graphics card holds for this program, whether in use or waiting to be used
+/// again; nothing for the processor.
+#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+pub fn reserved_bytes(device: &Device) -> Option<u64> {
+    crate::cube::reserved_bytes(device)
+}
+
+/// Bytes that a graphics card holds for this program: there is none.
+#[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
+pub fn reserved_bytes(_: &Device) -> Option<u64> {
+    None
+}
+
 /// Without one of the features there is no such device to be described.
 #[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
 fn accelerator(device: &Device) -> (String, Option<u64>, bool) {
     unreachable!("{device:?} in a program that was built for the processor alone");
-}
-
-/// Runs what a device of that name may break, by its driver's fault or for want of
-/// memory. Burn panics then.
-///
-/// # Errors
-/// If it panicked.
-pub fn guarded<T>(name: DeviceName, work: impl FnOnce() -> T) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        let what = text.unwrap_or("it gave no reason").lines().next().unwrap_or_default();
-        Error::DeviceFailed { name, what: what.to_owned() }
-    })
 }
 
 /// The device that the environment names ([`DEVICE_VARIABLE`], read once), without a
@@ -160,12 +200,5 @@ mod tests {
             assert!(matches!(refused, Error::NotBuilt(_)), "{refused:?}");
             assert!(refused.to_string().contains(&format!("--features {kind}")), "{refused}");
         }
-    }
-
-    #[test]
-    fn a_panic_of_a_driver_is_an_error() {
-        let failed = guarded(DeviceName::Auto, || -> usize { panic!("no {}", "queue") });
-        let failed = failed.unwrap_err().to_string();
-        assert!(failed.contains("auto") && failed.contains("no queue"), "{failed}");
     }
 }

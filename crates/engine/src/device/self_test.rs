@@ -31,7 +31,7 @@ impl SelfTest {
     pub fn most(precision: Precision) -> f64 {
         match precision {
             Precision::F32 => 1e-4,
-            Precision::F16 => 3e-3,
+            Precision::F16 | Precision::Tf32 => 3e-3,
             Precision::Bf16 => 2e-2,
         }
     }

@@ -1,8 +1,9 @@
 use std::ops::Deref;
 
-use burn::backend::{TensorMetadata, flex::FlexTensor};
+use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
 use super::Buffer;
+use crate::operation::Values;
 
 /// The values of a float tensor on the flex device, row after row. Clones share
 /// them.
@@ -68,5 +69,17 @@ impl From<FlexTensor> for Array {
 impl From<Array> for FlexTensor {
     fn from(array: Array) -> Self {
         array.0
+    }
+}
+
+impl Values for Array {
+    type Backend = Flex;
+
+    fn open(tensor: FlexTensor) -> Self {
+        tensor.into()
+    }
+
+    fn close(self) -> FlexTensor {
+        self.into()
     }
 }

@@ -3,12 +3,11 @@
 //! An [`Operation`] computes on contiguous rows of f32 and knows its gradient;
 //! [`apply`] runs one on tensors, with or without a tape. [`serves`] says where
 //! that is possible: on the flex device, plain or with Burn's default tape.
-//! Everywhere else the twins of plain tensor operations do the same work. (One of them,
-//! attention, is an [`Operation`] on other devices too, for the memory of its gradient.)
+//! On graphics cards some operations are kernels of ours too (`cube`); whatever is neither is
+//! the twin of plain tensor operations.
 
 mod array;
 mod buffer;
-mod operation;
 mod packed;
 
 use std::sync::OnceLock;
@@ -18,10 +17,10 @@ use burn::{backend::DispatchDevice, tensor::GradientCheckpointingStrategy};
 pub(crate) use array::Array;
 pub(crate) use buffer::Buffer;
 pub use buffer::release_buffers;
-pub(crate) use operation::{OnTape, Operation, Values, apply};
 pub(crate) use packed::Packed;
 
 use crate::Device;
+pub(crate) use crate::operation::{Operation, apply};
 
 /// The environment variable that turns the kernels off when it is `1`: every
 /// operation is then its twin.

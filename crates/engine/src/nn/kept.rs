@@ -68,43 +68,38 @@ impl KeptLinear {
     }
 
     pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let y = ops::twins::linear(rounded(x, self.precision), self.weight.load(), None);
-        let y = rounded(y, Precision::F32);
-        match &self.bias {
-            Some(bias) => y + bias.clone().unsqueeze::<D>(),
-            None => y,
-        }
+        ops::linear_rounded(x, self.weight.load(), self.bias.clone(), self.precision)
     }
 }
 
-/// A frozen convolution of plain tensors. Weights of 16 bits are multiplied in f32: Burn
-/// adds the products of a convolution up in the type of its factors, and there are
-/// thousands of them.
+/// A frozen convolution of plain tensors. Its products are added up in f32.
 #[derive(Clone, Debug)]
 pub(super) struct KeptConv {
-    weight: Kept<4>,
+    /// `[outputs, 9 * inputs]`, the taps before the inputs.
+    weight: Kept<2>,
     bias: Tensor<1>,
     resize: Resize,
+    precision: Precision,
 }
 
 impl KeptConv {
+    /// Weights of the shape `[outputs, inputs, 3, 3]`.
     pub(super) fn new(
-        shape: [usize; 4],
+        [outputs, inputs, ..]: [usize; 4],
         weight: Vec<f32>,
         bias: Tensor<1>,
         resize: Resize,
         how: &Frozen,
     ) -> Self {
-        Self { weight: Kept::new(weight, shape, how), bias, resize }
+        let taps_first = weight
+            .chunks_exact(9 * inputs)
+            .flat_map(|output| (0..9 * inputs).map(move |i| output[i % inputs * 9 + i / inputs]));
+        let weight = Kept::new(taps_first.collect(), [outputs, 9 * inputs], how);
+        Self { weight, bias, resize, precision: how.precision }
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let weight = rounded(self.weight.load(), Precision::F32);
-        ops::conv3x3(x, weight, self.bias.clone(), self.resize)
+        let (weight, bias) = (self.weight.load(), self.bias.clone());
+        ops::conv3x3_rounded(x, weight, bias, self.resize, self.precision)
     }
-}
-
-/// The same values as numbers of that kind; the gradient comes back as it was.
-fn rounded<const D: usize>(x: Tensor<D>, precision: Precision) -> Tensor<D> {
-    x.cast(precision.of_tensors())
 }

@@ -58,6 +58,12 @@ pub trait WeightSource {
     /// A table of `rows` vectors of `width` values; `name` is complete here.
     fn table(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Self::Error>;
 
+    /// A table of which a few rows are looked up at a time. Where nothing of it is learned it may
+    /// lie in the machine's memory, whatever the device.
+    fn lookup(&self, name: &str, rows: usize, width: usize) -> Result<Tensor<2>, Self::Error> {
+        self.table(name, rows, width)
+    }
+
     /// Group norm over `channels` in `groups` groups.
     fn group_norm(
         &self,

@@ -7,6 +7,7 @@ use super::upsample_nearest_twin;
 use crate::{
     Tensor,
     flex::{self, Array, Buffer, Operation, Packed},
+    nn,
 };
 
 /// A 3x3 convolution with weights `[outputs, inputs, 3, 3]` and bias `[outputs]`.
@@ -19,6 +20,45 @@ pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, resize: Resize)
         let inputs = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
         return flex::apply(Conv3x3 { resize }, inputs);
     }
+    #[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+    if crate::cube::serves(&x.device()) {
+        return conv3x3_rounded(x, taps_first(weight), bias, resize, nn::Precision::F32);
+    }
+    conv3x3_twin(x, weight, bias, resize)
+}
+
+/// Weights `[outputs, inputs, 3, 3]` as the matrix `[outputs, 9 * inputs]`.
+#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+fn taps_first(weight: Tensor<4>) -> Tensor<2> {
+    let [outputs, inputs, ..] = weight.dims();
+    weight.permute([0, 2, 3, 1]).reshape([outputs, 9 * inputs])
+}
+
+/// [`conv3x3`] without kernels of the processor, with factors of its products that are rounded
+/// on graphics cards.
+///
+/// # Shapes
+/// `weight [outputs, 9 * inputs]`, the taps before the inputs.
+pub(crate) fn conv3x3_rounded(
+    x: Tensor<4>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    resize: Resize,
+    precision: nn::Precision,
+) -> Tensor<4> {
+    #[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+    if crate::cube::serves(&x.device()) {
+        let y = crate::cube::convolution(x, weight, resize, precision);
+        return y + bias.unsqueeze::<4>();
+    }
+    let [outputs, values] = weight.dims();
+    let weight = weight.reshape([outputs, 3, 3, values / 9]).permute([0, 3, 1, 2]);
+    // Burn adds the products of a convolution up in the type of its factors, and there are
+    // thousands of them: what was rounded is multiplied in f32.
+    let weight = match precision {
+        nn::Precision::F32 => weight,
+        _ => weight.cast(nn::Precision::F32.of_tensors()),
+    };
     conv3x3_twin(x, weight, bias, resize)
 }
 

@@ -2,9 +2,11 @@
 
 use kernels::PackedLinear;
 
+use super::product;
 use crate::{
     Tensor,
     flex::{self, Array, Buffer, Operation, Packed},
+    nn::Precision,
 };
 
 /// `y = x W^T + b` over the last dimension.
@@ -32,11 +34,21 @@ pub fn linear_twin<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
+    linear_rounded(x, weight, bias, Precision::F32)
+}
+
+/// [`linear_twin`] with factors of the products that are rounded.
+pub(crate) fn linear_rounded<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    precision: Precision,
+) -> Tensor<D> {
     let mut shape = x.dims();
     let inputs = shape[D - 1];
     let rows = shape.iter().product::<usize>() / inputs;
     shape[D - 1] = weight.dims()[0];
-    let mut y = x.reshape([rows, inputs]).matmul(weight.transpose());
+    let mut y = product(x.reshape([rows, inputs]), weight.transpose(), precision);
     if let Some(bias) = bias {
         y = y + bias.unsqueeze::<2>();
     }

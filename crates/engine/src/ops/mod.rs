@@ -2,8 +2,9 @@
 //!
 //! On the processor each runs on our own kernels, with a gradient written by hand.
 //! Beside it stands its *twin* of plain tensor operations, which says the same thing
-//! readably: it serves every other device, the tests, and whoever sets
-//! [`TWINS_VARIABLE`](crate::TWINS_VARIABLE). An input that is a constant costs no
+//! readably: it serves other devices, the tests, and whoever sets
+//! [`TWINS_VARIABLE`](crate::TWINS_VARIABLE). Products, convolutions and norms have kernels for
+//! graphics cards too. An input that is a constant costs no
 //! work on the way back.
 
 mod activation;
@@ -14,19 +15,21 @@ mod geglu;
 mod join;
 mod linear;
 mod norm;
+mod product;
 mod resample;
 
 pub use activation::{gelu, quick_gelu, silu};
 pub use add::{add, add_to_pixels};
 pub use attention::{Attention, KeyMask, MOST_SCORES, attention, attention_columns};
 pub use conv::conv3x3;
-pub(crate) use conv::packed_conv3x3;
+pub(crate) use conv::{conv3x3_rounded, packed_conv3x3};
 pub use geglu::geglu;
 pub use join::join;
 pub use kernels::Resize;
 pub use linear::linear;
-pub(crate) use linear::packed_linear;
+pub(crate) use linear::{linear_rounded, packed_linear};
 pub use norm::{group_norm, layer_norm};
+pub use product::product;
 pub use resample::upsample_nearest;
 
 use resample::upsample_nearest_twin;

@@ -7,7 +7,7 @@ use engine::{
     rng::TorchRng,
 };
 
-use super::twins::{assert_close_functions, flat};
+use super::twins::{assert_twins_within, flat};
 
 /// Sizes of a case: batch, queries, key batch, keys, heads, width of a head.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ fn attention() {
                 }
             });
             let what = format!("{sizes:?} {precision:?} {how:?}");
-            assert_close_functions(&what, &sizes.lengths(), &kernel, &twin, tolerance);
+            assert_twins_within(&what, &sizes.lengths(), &kernel, &twin, tolerance);
         }
     }
 }
@@ -101,7 +101,7 @@ fn attention_columns() {
                 }
             });
             let what = format!("columns {sizes:?} {precision:?} {how:?}");
-            assert_close_functions(&what, &sizes.lengths(), &kernel, &twin, tolerance);
+            assert_twins_within(&what, &sizes.lengths(), &kernel, &twin, tolerance);
         }
     }
 }

@@ -15,7 +15,7 @@ fn every_vulkan_device_computes_what_the_processor_does() {
         golden::skipped("there is no Vulkan driver here");
     }
     for found in vulkan {
-        for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
+        for precision in Precision::ALL {
             if found.computes_in(precision) {
                 assert_passes(&found, precision);
             }

@@ -14,12 +14,29 @@ const TOLERANCE: f64 = 1e-5;
 /// A differentiable function of flat tensors.
 pub type Function<'a> = &'a dyn Fn(&[Tensor<1>]) -> Tensor<1>;
 
-/// Checks that two functions agree: in their values, and in the gradient of every
-/// input, whichever of them are tracked.
+/// Checks that an operation and its twin agree, and on another device than the processor the
+/// operation there.
 pub fn assert_twins(what: &str, lengths: &[usize], kernel: Function, twin: Function) {
-    assert_close_functions(what, lengths, kernel, twin, TOLERANCE);
+    assert_twins_within(what, lengths, kernel, twin, TOLERANCE);
 }
 
+/// [`assert_twins`] with another tolerance.
+pub fn assert_twins_within(
+    what: &str,
+    lengths: &[usize],
+    kernel: Function,
+    twin: Function,
+    tolerance: f64,
+) {
+    assert_close_functions(what, lengths, kernel, twin, tolerance);
+    if device::from_environment().unwrap() != cpu() {
+        let what = format!("{what} on the device");
+        assert_close_functions(&what, lengths, kernel, kernel, tolerance);
+    }
+}
+
+/// Checks that two functions agree: in their values, and in the gradient of every
+/// input, whichever of them are tracked.
 pub fn assert_close_functions(
     what: &str,
     lengths: &[usize],

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use twin::{attention_columns_twin, attention_twin};
 
-use crate::{Tensor, flex, nn::Precision};
+use crate::{Tensor, device, flex, nn::Precision};
 use fused::Fused;
 use recomputed::Recomputed;
 
@@ -63,7 +63,8 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, how: &Attention) -> T
         let inputs = [q.into_dispatch(), k.into_dispatch(), v.into_dispatch()];
         return flex::apply(Fused::new(how, None), inputs);
     }
-    Recomputed::attention(q, k, v, how, MOST_SCORES)
+    let most = MOST_SCORES.min(device::most_values(&q.device()));
+    Recomputed::attention(q, k, v, how, most)
 }
 
 /// [`attention`] together with chosen columns of the head-averaged

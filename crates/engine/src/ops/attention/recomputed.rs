@@ -1,6 +1,5 @@
 use burn::{
-    backend::tensor::FloatTensor,
-    backend::{Backend, DispatchDevice, DispatchKindConversion, DispatchTensor, Flex},
+    backend::{Backend, DispatchDevice, DispatchTensor, Flex},
     tensor::GradientCheckpointingStrategy,
 };
 
@@ -10,7 +9,7 @@ use super::{
 };
 use crate::{
     Tensor,
-    flex::{self, OnTape, Operation, Values},
+    operation::{OnTape, Operation, Plain, apply_plain},
 };
 
 /// [`attention_in_parts`] that keeps no scores for the way back: they are computed again
@@ -55,36 +54,7 @@ impl Recomputed {
         DispatchTensor: OnTape<B>,
     {
         let inputs = [q.into_dispatch(), k.into_dispatch(), v.into_dispatch()];
-        flex::apply::<3, 3, Plain<B>>(self, inputs)
-    }
-}
-
-/// A tensor of any backend, without a tape.
-#[derive(Clone, Debug)]
-struct Plain<B: Backend>(FloatTensor<B>);
-
-impl<B: Backend> Values for Plain<B> {
-    type Backend = B;
-
-    fn open(tensor: FloatTensor<B>) -> Self {
-        Self(tensor)
-    }
-
-    fn close(self) -> FloatTensor<B> {
-        self.0
-    }
-}
-
-impl<B: Backend> Plain<B>
-where
-    DispatchTensor: DispatchKindConversion<B>,
-{
-    fn tensor(self) -> Tensor<3> {
-        Tensor::from_primitive::<B>(self.0)
-    }
-
-    fn new(tensor: Tensor<3>) -> Self {
-        Self(tensor.try_into_primitive::<B>().expect("it came from tensors of the backend"))
+        apply_plain(self, inputs)
     }
 }
 

@@ -1,13 +1,13 @@
 use burn::tensor::activation::softmax;
 
 use super::Attention;
-use crate::{Bool, Int, Tensor, TensorData};
+use crate::{Bool, Int, Tensor, TensorData, nn::Precision, ops::product};
 
 /// The twin of [`attention`](super::attention).
 pub fn attention_twin(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, how: &Attention) -> Tensor<3> {
     let shape = q.dims();
     let (probabilities, v) = probabilities(q, k, v, how);
-    merge(probabilities.matmul(v), shape)
+    merge(times(probabilities, v), shape)
 }
 
 /// [`attention_twin`] for some queries after the other, so that there are not many more
@@ -66,7 +66,7 @@ pub fn attention_columns_twin(
             mean.clone().narrow(0, b, 1).select(2, index).swap_dims(1, 2)
         })
         .collect();
-    let out = merge(probabilities.matmul(v), shape);
+    let out = merge(times(probabilities, v), shape);
     (out, Tensor::cat(rows, 0))
 }
 
@@ -81,7 +81,7 @@ fn probabilities(
     let q = split(q, how.heads);
     let k = repeat(split(k, how.heads), share);
     let v = repeat(split(v, how.heads), share);
-    let mut scores = q.clone().matmul(k.swap_dims(2, 3)) * scale(&q);
+    let mut scores = times(q.clone(), k.swap_dims(2, 3)) * scale(&q);
     for drop in dropped(&scores, share, how) {
         scores = scores.mask_fill(drop, f32::MIN);
     }
@@ -127,8 +127,8 @@ pub(super) fn gradients_in_parts(
         let part = |x: &Tensor<3>| x.clone().narrow(1, start, rows.min(queries - start));
         let (some, dout) = (part(&q), split(part(&gradient)));
         let (p, wide_v) = probabilities(some.clone(), k.clone(), v.clone(), how);
-        add(&mut dv, p.clone().swap_dims(2, 3).matmul(dout.clone()));
-        let dp = dout.matmul(wide_v.swap_dims(2, 3));
+        add(&mut dv, times(p.clone().swap_dims(2, 3), dout.clone()));
+        let dp = times(dout, wide_v.swap_dims(2, 3));
         let mean = (dp.clone() * p.clone()).sum_dim(3);
         let shape = some.dims();
         let some = split(some);
@@ -136,8 +136,8 @@ pub(super) fn gradients_in_parts(
         for drop in dropped(&dscores, share, how) {
             dscores = dscores.mask_fill(drop, 0);
         }
-        dq.push(merge(dscores.clone().matmul(wide_k.clone()), shape));
-        add(&mut dk, dscores.swap_dims(2, 3).matmul(some));
+        dq.push(merge(times(dscores.clone(), wide_k.clone()), shape));
+        add(&mut dk, times(dscores.swap_dims(2, 3), some));
     }
     let narrow = |wide: Option<Tensor<4>>| {
         let wide = wide.expect("there are queries");
@@ -153,6 +153,10 @@ fn add(sum: &mut Option<Tensor<4>>, part: Tensor<4>) {
         Some(sum) => sum + part,
         None => part,
     });
+}
+
+fn times(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    product(a, b, Precision::F32)
 }
 
 fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {

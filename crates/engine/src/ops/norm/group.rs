@@ -23,6 +23,10 @@ pub fn group_norm(
         let inputs = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
         return flex::apply(GroupNorm { groups, epsilon, silu }, inputs);
     }
+    #[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+    if crate::cube::serves(&x.device()) {
+        return crate::cube::group_norm(x, weight, bias, groups, epsilon, silu);
+    }
     group_norm_twin(x, weight, bias, groups, epsilon, silu)
 }
 

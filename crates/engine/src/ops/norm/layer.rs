@@ -13,6 +13,10 @@ pub fn layer_norm(x: Tensor<3>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64
         let inputs = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
         return flex::apply(LayerNorm { epsilon }, inputs);
     }
+    #[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
+    if crate::cube::serves(&x.device()) {
+        return crate::cube::layer_norm(x, weight, bias, epsilon);
+    }
     layer_norm_twin(x, weight, bias, epsilon)
 }
 

@@ -1,7 +1,11 @@
+//! Operations with gradients of their own, on the tensors of any of Burn's backends.
+
+mod plain;
+
 use std::{fmt::Debug, marker::PhantomData};
 
 use burn::backend::{
-    Autodiff, Backend, DispatchKindConversion, DispatchTensor, DispatchTensorKind, Flex,
+    Autodiff, Backend, DispatchKindConversion, DispatchTensor, DispatchTensorKind,
     autodiff::{
         checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
         grads::Gradients,
@@ -10,8 +14,9 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::Array;
-use crate::Tensor;
+pub(crate) use plain::{Plain, apply_plain};
+
+use crate::{Tensor, flex::Array};
 
 /// What an operation computes on: the float tensors of one of Burn's backends.
 pub(crate) trait Values: Clone + Debug + Send + 'static {
@@ -21,18 +26,6 @@ pub(crate) trait Values: Clone + Debug + Send + 'static {
     fn open(tensor: FloatTensor<Self::Backend>) -> Self;
 
     fn close(self) -> FloatTensor<Self::Backend>;
-}
-
-impl Values for Array {
-    type Backend = Flex;
-
-    fn open(tensor: FloatTensor<Flex>) -> Self {
-        tensor.into()
-    }
-
-    fn close(self) -> FloatTensor<Flex> {
-        self.into()
-    }
 }
 
 /// A differentiable operation on `N` tensors.
