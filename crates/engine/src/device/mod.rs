@@ -7,12 +7,15 @@
 //! nothing else in the program asks where it computes.
 
 mod block;
+mod cards;
 mod guarded;
 mod name;
 mod self_test;
 
 use std::sync::OnceLock;
 
+pub use cards::{dry_run, reserved_bytes};
+pub(crate) use cards::{knows_tf32, most_values};
 pub use guarded::guarded;
 pub use name::{DEVICE_VARIABLE, DeviceName, Kind};
 pub use self_test::{Difference, SelfTest, self_test};
@@ -101,58 +104,6 @@ fn accelerator(device: &Device) -> (String, Option<u64>, bool) {
     let properties = client.properties();
     let identity = &properties.identity;
     (identity.name.clone(), properties.memory.max_memory(), identity.physical.is_some())
-}
-
-/// Whether a device has products with factors of TF32.
-#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
-pub(crate) fn knows_tf32(device: &Device) -> bool {
-    crate::cube::knows_tf32(device)
-}
-
-/// Whether a device has products with factors of TF32: the processor has none.
-#[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
-pub(crate) fn knows_tf32(_: &Device) -> bool {
-    false
-}
-
-/// The most values of f32 that a tensor on a device can have.
-#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
-pub(crate) fn most_values(device: &Device) -> usize {
-    crate::cube::most_values_on(device).unwrap_or(usize::MAX)
-}
-
-/// The most values of f32 that a tensor on a device can have: the processor's memory is one.
-#[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
-pub(crate) fn most_values(_: &Device) -> usize {
-    usize::MAX
-}
-
-/// Does work for the memory alone that it needs of a graphics card: kernels are made ready and
-/// memory is reserved, but nothing is computed there, and what is read back means nothing. Other
-/// threads must not compute meanwhile.
-#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
-pub fn dry_run<T>(work: impl FnOnce() -> T) -> T {
-    crate::cube::dry_run(work)
-}
-
-/// Does work for the memory alone that it needs of a graphics card: there is none, and the work
-/// is done.
-#[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
-pub fn dry_run<T>(work: impl FnOnce() -> T) -> T {
-    work()
-}
-
-/// Bytes that a graphics card holds for this program, whether in use or waiting to be used
-/// again; nothing for the processor.
-#[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
-pub fn reserved_bytes(device: &Device) -> Option<u64> {
-    crate::cube::reserved_bytes(device)
-}
-
-/// Bytes that a graphics card holds for this program: there is none.
-#[cfg(not(any(feature = "vulkan", feature = "metal", feature = "cuda")))]
-pub fn reserved_bytes(_: &Device) -> Option<u64> {
-    None
 }
 
 /// Without one of the features there is no such device to be described.
