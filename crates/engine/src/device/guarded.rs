@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Runs what a device of that name may break, by its driver's fault or for want of
-/// memory. Burn panics then; nothing of that is printed.
+/// memory. Burn panics then; that is printed only for who asks for traces (`RUST_BACKTRACE`).
 ///
 /// # Errors
 /// If it panicked.
@@ -31,8 +31,9 @@ fn keep_quiet_where_guarded() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = take_hook();
+        let traces = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
         set_hook(Box::new(move |panic| {
-            if !IS_GUARDED.get() {
+            if traces || !IS_GUARDED.get() {
                 usual(panic);
             }
         }));
